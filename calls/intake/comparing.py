@@ -1,0 +1,162 @@
+"""What is here already: the same reference (R33), and the same case under another one (R54)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from calls.intake.tables import Line
+from calls.intake.validating import CheckedRow, NormalisedRow, RowProblem
+from calls.models import CallRow
+from calls.vocabulary import Phase
+
+SOURCE_FIELDS = NormalisedRow._fields
+REFERENCE = "external_reference_id"
+
+Case = tuple[str, str, str]
+
+
+class CheckedLine(NamedTuple):
+    """One line of the file with what the validator says of it."""
+
+    line: Line
+    checked: CheckedRow
+
+    @property
+    def values(self) -> NormalisedRow:
+        """The typed row; only a line without errors has one."""
+        if self.checked.values is None:
+            raise ValueError("a line with errors has no values")
+        return self.checked.values
+
+    @property
+    def errors(self) -> list[RowProblem]:
+        return [problem for problem in self.checked.problems if problem.severity == "error"]
+
+
+Rejected = tuple[CheckedLine, list[RowProblem]]
+
+
+# --- The same reference ---------------------------------------------------------------------------
+def split_by_reference(
+    chunk: Iterable[CheckedLine], seen: dict[str, int]
+) -> tuple[list[CheckedLine], list[Rejected]]:
+    """Lines without errors whose reference is new to the file, and all others with their errors.
+
+    `seen`: reference -> line of what came before; it grows.
+    """
+    good: list[CheckedLine] = []
+    rejected: list[Rejected] = []
+    for line in chunk:
+        values, number = line.checked.values, line.line.number
+        if values is None:
+            rejected.append((line, line.errors))
+        elif (first := seen.setdefault(values.external_reference_id, number)) != number:
+            rejected.append((line, [repeated_reference(line, first)]))
+        else:
+            good.append(line)
+    return good, rejected
+
+
+def repeated_reference(line: CheckedLine, first: int) -> RowProblem:
+    reference = line.values.external_reference_id
+    return RowProblem(
+        line=line.line.number,
+        column=REFERENCE,
+        code="repeated_reference",
+        message=f"Row reference must be different on every row. {reference} is also on row {first}",
+    )
+
+
+def known_rows(references: Iterable[str]) -> dict[str, CallRow]:
+    found = rows_with(REFERENCE, list(references)).select_related("batch")
+    return {row.external_reference_id: row for row in found}
+
+
+def rows_with(column: str, values: Sequence[str]) -> QuerySet[CallRow]:
+    """The rows with one of `values`: mostly none, and for hundreds of values that is asked in plain SQL.
+
+    The ORM takes several times as long to prepare the values as the database to look for them.
+    """
+    if not values:
+        return CallRow.objects.none()
+    name, table = connection.ops.quote_name(column), CallRow._meta.db_table
+    marks = ", ".join(["%s"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {table} WHERE {name} IN ({marks})", values)  # noqa: S608
+        keys = [key for (key,) in cursor.fetchall()]
+    return CallRow.objects.filter(pk__in=keys)
+
+
+def conflict(row: CallRow, line: CheckedLine) -> RowProblem | None:
+    """A changed row that Evergrove has already cannot be changed: there is no update endpoint (R33)."""
+    if row.can_be_corrected or (row.phase != Phase.WITHDRAWN and not differs(row, line.values)):
+        return None
+    return already_sent(row, line.line.number)
+
+
+def already_sent(row: CallRow, number: int) -> RowProblem:
+    withdrawn = row.phase == Phase.WITHDRAWN
+    what = "was withdrawn" if withdrawn else "was already sent to Evergrove"
+    return RowProblem(
+        line=number,
+        column=REFERENCE,
+        code="reference_withdrawn" if withdrawn else "reference_already_sent",
+        message=f"Row reference {row.external_reference_id} {what} (batch {row.batch_id}). "
+        "To call again, give the row a new reference",
+    )
+
+
+def known_reference(row: CallRow) -> RowProblem:
+    return RowProblem(
+        line=0,
+        column=REFERENCE,
+        code="known_reference",
+        message=f"Row reference {row.external_reference_id} is already used (batch {row.batch_id})",
+    )
+
+
+def differs(row: CallRow, values: NormalisedRow) -> bool:
+    return any(
+        (getattr(row, name) or None) != (value or None)
+        for name, value in zip(SOURCE_FIELDS, values, strict=True)
+    )
+
+
+# --- The same case --------------------------------------------------------------------------------
+def case_of(values: NormalisedRow | CallRow) -> Case:
+    """What makes two rows the same case: EOC, appointment and office phone (R54)."""
+    return (
+        values.eoc_number,
+        values.expected_appointment_date_time,
+        values.outbound_phone_number,
+    )
+
+
+def known_cases(lines: Iterable[CheckedLine]) -> dict[Case, str]:
+    """The cases that may be those of `lines` -> the reference under which each is here."""
+    same = rows_with("eoc_number", list({line.values.eoc_number for line in lines}))
+    same = same.exclude(phase=Phase.WITHDRAWN)
+    found = same.values_list(
+        "eoc_number", "expected_appointment_date_time", "outbound_phone_number", REFERENCE
+    )
+    return {(eoc, appointment, phone): reference for eoc, appointment, phone, reference in found}
+
+
+def other_references(lines: Sequence[CheckedLine]) -> list[str]:
+    """For each line the reference under which its case is here or on a line before it; "" for a new case."""
+    known, others = known_cases(lines), []
+    for line in lines:
+        case = case_of(line.values)
+        others.append(known.get(case, ""))
+        known.setdefault(case, line.values.external_reference_id)
+    return others
+
+
+def duplicate_warning(other: str) -> dict[str, Any]:
+    return {
+        "column": "eoc_number",
+        "code": "possible_duplicate",
+        "message": f"The same EOC, appointment and office phone are already here as {other}",
+    }

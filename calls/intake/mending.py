@@ -1,0 +1,281 @@
+"""Rejected lines are mended on the review page: checked again at once, and stored when they are clean (R56).
+
+Only while their batch is a draft. What is called from a running batch was agreed to when it was started;
+rows mended later come as another upload, which skips what is here already.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from calls.intake.filerules import FileRules, rules_of
+from calls.intake.phones import extension_of
+from calls.intake.storing import CheckedLine, Store, known_rows
+from calls.intake.tables import Line
+from calls.intake.validating import RowProblem
+from calls.models import Batch, CallEvent, CallRow, Entity, RejectedLine
+from calls.vocabulary import BatchState, EventKind, Phase
+
+AT_ONCE = 500  # lines of one transaction
+MOST = 5_000  # lines that one click mends
+IVR_GUIDE = "ivr_guide"
+REFERENCE = "external_reference_id"
+PHONE = "outbound_phone_number"
+KEPT = ("cells", "original_cells", "added", "is_skipped", "problems", "row")
+
+Typed = dict[str, str]
+
+
+class CannotMend(Exception):
+    """The line or its batch has moved on; the message is for the person who tried."""
+
+
+@dataclass
+class Mended:
+    """Numbers of the lines that became rows, and of those that still have a problem."""
+
+    fixed: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+
+    def __iadd__(self, other: "Mended") -> "Mended":
+        self.fixed += other.fixed
+        self.left += other.left
+        return self
+
+
+# --- Mending --------------------------------------------------------------------------------------
+def mend_lines(*, batch: Batch, typed: Mapping[int, Typed], by: Any) -> Mended:
+    """Put `typed` (line's key -> field -> text) into rejected lines and check them again. Raises CannotMend."""
+    keys, done = list(typed), Mended()
+    for start in range(0, len(keys), AT_ONCE):
+        part = {key: typed[key] for key in keys[start : start + AT_ONCE]}
+        try:
+            done += mend_some(batch, part, by=by)
+        except IntegrityError:  # another upload took one of the references in this moment
+            raise CannotMend("Another upload was stored meanwhile. Save again.") from None
+    return done
+
+
+@transaction.atomic
+def mend_some(batch: Batch, typed: Mapping[int, Typed], *, by: Any) -> Mended:
+    batch, now = draft_or_refuse(batch), timezone.now()
+    rules = rules_of(batch)
+    lines = list(batch.rejected_lines.filter(pk__in=typed, row=None).order_by("line"))
+    unskip(batch, lines)
+    checked = []
+    for line in lines:
+        put(line, typed[line.pk], rules)
+        checked.append(check(line, rules, now=now))
+    return settle(batch, lines, checked, by=by, now=now)
+
+
+def draft_or_refuse(batch: Batch) -> Batch:
+    """The batch as it is now, locked against a start. Raises CannotMend."""
+    found = Batch.objects.select_for_update().filter(pk=batch.pk).first()
+    if found is None or found.state != BatchState.DRAFT:
+        raise CannotMend(
+            "Rows are mended here only until the batch is started. Download the rejected rows, "
+            "mend them there and upload them: rows that are here already are skipped."
+        )
+    return found
+
+
+def put(line: RejectedLine, typed: Typed, rules: FileRules) -> None:
+    """Write what was typed into its cells; what has no column, or goes to the office, is kept beside them."""
+    cells, added = cells_of(line), added_of(line)
+    for name, text in typed.items():
+        at = rules.plan.mapping.get(name)
+        if name == PHONE and IVR_GUIDE not in typed:
+            added.pop(IVR_GUIDE, None)
+        if at is None or name == IVR_GUIDE or (name == PHONE and IVR_GUIDE in typed):
+            added[name] = text
+            continue
+        added.pop(name, None)
+        cells += [""] * (at + 1 - len(cells))
+        cells[at] = text
+    line.original_cells = line.original_cells or line.cells
+    line.cells, line.added = json.dumps(cells), json.dumps(added) if added else None
+
+
+def check(line: RejectedLine, rules: FileRules, *, now: datetime) -> CheckedLine:
+    """The line by the rules of its file; its problems are set to what is wrong with it now."""
+    cells, added = cells_of(line), added_of(line)
+    added.pop(IVR_GUIDE, None)
+    found = CheckedLine(Line(line.line, cells), rules.check(cells, added, line=line.line, now=now))
+    line.problems = [asdict(problem) for problem in found.errors]
+    return found
+
+
+def settle(
+    batch: Batch, lines: list[RejectedLine], checked: list[CheckedLine], *, by: Any, now: datetime
+) -> Mended:
+    """Store the clean lines as rows of the draft, and all lines as they are now."""
+    clean = refuse_known(lines, checked)
+    store = Store(batch, now)
+    store.insert_lines([found for _, found in clean])
+    rows = known_rows(reference_of(found) for _, found in clean)
+    for line, found in clean:
+        line.row = rows[reference_of(found)]
+        guide_office(line.row.entity, added_of(line).get(IVR_GUIDE, ""), by=by, now=now)
+    RejectedLine.objects.bulk_update(lines, KEPT, batch_size=100)
+    count(batch, fixed=len(clean), notices=store.book.notices)
+    fixed = [line.line for line, _ in clean]
+    return Mended(fixed, [line.line for line in lines if line.row_id is None])
+
+
+def refuse_known(
+    lines: list[RejectedLine], checked: list[CheckedLine]
+) -> list[tuple[RejectedLine, CheckedLine]]:
+    """The lines without errors whose reference is new; of the others the problem is noted."""
+    pairs = [pair for pair in zip(lines, checked, strict=True) if not pair[1].errors]
+    known, seen, clean = known_rows(reference_of(found) for _, found in pairs), dict[str, int](), []
+    for line, found in pairs:
+        reference = reference_of(found)
+        if row := known.get(reference):
+            line.problems = [asdict(used_reference(line, row))]
+        elif reference in seen:
+            line.problems = [asdict(repeated_reference(line, reference, seen[reference]))]
+        else:
+            seen[reference] = line.line
+            clean.append((line, found))
+    return clean
+
+
+def used_reference(line: RejectedLine, row: CallRow) -> RowProblem:
+    """Another row of this file has the reference, or a call of an earlier batch."""
+    if row.batch_id == line.batch_id:
+        return repeated_reference(line, row.external_reference_id, row.line)
+    message = (
+        f"Row reference {row.external_reference_id} is already used (batch {row.batch_id}). "
+        "Give this row another one, or skip it"
+    )
+    return RowProblem(line.line, REFERENCE, "known_reference", message)
+
+
+def repeated_reference(line: RejectedLine, reference: str, other: int) -> RowProblem:
+    message = f"Row reference must be different on every row. {reference} is also on row {other}"
+    return RowProblem(line.line, REFERENCE, "repeated_reference", message)
+
+
+def guide_office(office: Entity, text: str, *, by: Any, now: datetime) -> None:
+    """Add a line to the office's IVR guide, which is sent before its next call; nothing when it is there."""
+    office.refresh_from_db(fields=["ivr_guide"])
+    if not text or text in office.ivr_guide.splitlines():
+        return
+    guide = f"{office.ivr_guide.rstrip()}\n{text}".lstrip()
+    Entity.objects.filter(pk=office.pk).update(ivr_guide=guide, version=F("version") + 1)
+    CallEvent.objects.create(
+        entity=office, at=now, kind=EventKind.OFFICE_SAVED, actor=by, detail=IVR_GUIDE
+    )
+
+
+def count(batch: Batch, *, fixed: int, notices: Sequence[str] = ()) -> None:
+    """`fixed` lines have become rows; a negative number came back."""
+    Batch.objects.filter(pk=batch.pk).update(
+        accepted=F("accepted") + fixed,
+        rejected=F("rejected") - fixed,
+        notices=[*batch.notices, *notices],
+    )
+
+
+# --- The same fault in many rows ------------------------------------------------------------------
+def mend_alike(
+    *, lines: QuerySet[RejectedLine], batch: Batch, column: str, code: str, value: str = "", by: Any
+) -> Mended:
+    """Mend those of `lines` that break one rule by what the rule suggests for each. Raises CannotMend.
+
+    `value` chooses the lines with that suggestion; "" means whatever each line suggests.
+    """
+    rules, typed = rules_of(batch), dict[int, Typed]()
+    for line in lines.order_by("line")[:MOST]:
+        for problem in line.problems:
+            offer = problem["suggestion"]
+            is_alike = (problem["column"], problem["code"]) == (column, code)
+            if is_alike and offer and value in ("", offer):
+                extension = moved_extension(line, column, rules) if code == "extension" else {}
+                typed[line.pk] = {column: offer} | extension
+    return mend_lines(batch=batch, typed=typed, by=by)
+
+
+def moved_extension(line: RejectedLine, column: str, rules: FileRules) -> Typed:
+    """Where the extension goes that a phone may not have: a provider's to the IVR guide (R40)."""
+    texts = rules.texts(cells_of(line), added_of(line))
+    said = f"xtension {extension_of(texts[column])}"
+    if column == PHONE:
+        return {IVR_GUIDE: f"E{said}"}
+    return {"notes": f"{texts.get('notes', '')}\nPatient phone e{said}".strip()}
+
+
+# --- Undo and skip --------------------------------------------------------------------------------
+@transaction.atomic
+def undo(*, line: RejectedLine) -> None:
+    """Take the row out of the draft again and restore the line as it was in the file. Raises CannotMend."""
+    batch, now = draft_or_refuse(line.batch), timezone.now()
+    line = batch.rejected_lines.get(pk=line.pk)
+    if line.row_id is not None:
+        take_out(batch, line)
+    line.row, line.added = None, None
+    line.cells, line.original_cells = line.original_cells or line.cells, None
+    if refuse_known([line], [check(line, rules_of(batch), now=now)]):
+        message = "Nothing is wrong with this row any more. Save it to add it to this batch"
+        line.problems = [asdict(RowProblem(line.line, REFERENCE, "mended_elsewhere", message))]
+    line.save(update_fields=KEPT)
+
+
+def take_out(batch: Batch, line: RejectedLine) -> None:
+    row = batch.rows.filter(mended_from=line, phase=Phase.READY, request_id=None).first()
+    if row is None:
+        raise CannotMend("This row is in another batch by now, or on its way to Evergrove.")
+    row.delete()
+    count(batch, fixed=-1)
+
+
+@transaction.atomic
+def skip(*, lines: QuerySet[RejectedLine], batch: Batch) -> int:
+    """Leave open lines out of this batch; they stay downloadable. Returns how many. Raises CannotMend."""
+    batch = draft_or_refuse(batch)
+    number = lines.filter(batch=batch, row=None, is_skipped=False).update(is_skipped=True)
+    Batch.objects.filter(pk=batch.pk).update(skipped=F("skipped") + number)
+    return number
+
+
+@transaction.atomic
+def take_back(*, line: RejectedLine) -> None:
+    """A skipped line is to be mended after all. Raises CannotMend."""
+    batch = draft_or_refuse(line.batch)
+    lines = list(batch.rejected_lines.filter(pk=line.pk))
+    unskip(batch, lines)
+
+
+def unskip(batch: Batch, lines: list[RejectedLine]) -> None:
+    keys = [line.pk for line in lines if line.is_skipped]
+    number = batch.rejected_lines.filter(pk__in=keys, is_skipped=True).update(is_skipped=False)
+    Batch.objects.filter(pk=batch.pk).update(skipped=F("skipped") - number)
+    for line in lines:
+        line.is_skipped = False
+
+
+# --- Reading a line -------------------------------------------------------------------------------
+def open_lines(batch: Batch) -> QuerySet[RejectedLine]:
+    """Lines that neither became a row nor were skipped."""
+    return batch.rejected_lines.filter(row=None, is_skipped=False)
+
+
+def cells_of(line: RejectedLine) -> list[str]:
+    cells: list[str] = json.loads(line.cells)
+    return cells
+
+
+def added_of(line: RejectedLine) -> dict[str, str]:
+    added: dict[str, str] = json.loads(line.added) if line.added else {}
+    return added
+
+
+def reference_of(found: CheckedLine) -> str:
+    return found.values.external_reference_id

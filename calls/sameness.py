@@ -1,0 +1,137 @@
+"""The same thing twice: a case (R54), an office (R13), or a question whose answer is known already."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from calls.actions import Refused, User, note_batch, note_office
+from calls.engine import claiming
+from calls.intake.cells import clean
+from calls.intake.columns import claimed_columns
+from calls.intake.loading import limits
+from calls.intake.reading import FileRefused, read_table
+from calls.intake.tables import Table
+from calls.models import Batch, CallRow, Entity
+from calls.tasks import wake
+from calls.vocabulary import WITHDRAWABLE, BatchState, EventKind, HoldReason, Phase
+
+EVIDENCE = "evidence"
+NAMESAKES_SHOWN = 20
+REFERENCE, CLAIM = "external_reference_id", "claim_number"
+
+
+# --- The same case twice --------------------------------------------------------------------------
+@transaction.atomic
+def accept_duplicates(*, rows: QuerySet[CallRow], by: User) -> int:
+    """A person says that these possible duplicates are to be called. Returns how many."""
+    now = timezone.now()
+    held = rows.filter(hold_reason=HoldReason.POSSIBLE_DUPLICATE)
+    ids = list(held.values_list("pk", flat=True))
+    let_go = CallRow.objects.filter(pk__in=ids, hold_reason=HoldReason.POSSIBLE_DUPLICATE)
+    number = let_go.update(hold_reason="", fence=F("fence") + 1, next_at=now, changed_at=now)
+    released = CallRow.objects.filter(pk__in=ids, hold_reason="").only("pk", "phase")
+    reason = HoldReason.POSSIBLE_DUPLICATE
+    claiming.record_events(released, kind=EventKind.RELEASED, now=now, detail=reason, actor=by)
+    wake("dispatch")
+    return number
+
+
+# --- Two offices of one name ----------------------------------------------------------------------
+def namesakes(batch: Batch) -> list[tuple[Entity, Entity]]:
+    """(new office, known office of the same name) of this batch, as many as a person can decide (R13)."""
+    named_here = Exists(batch.rows.filter(entity=OuterRef("pk")))
+    renamed = Entity.objects.exclude(upstream_name=F("name")).filter(named_here, entity_id=None)
+    fresh = list(renamed.order_by("name", "pk")[:NAMESAKES_SHOWN])
+    if not fresh:
+        return []
+    plain = Entity.objects.filter(upstream_name__in={office.name for office in fresh})
+    known = {office.name.casefold(): office for office in plain}
+    return [
+        (office, known[office.name.casefold()])
+        for office in fresh
+        if office.name.casefold() in known
+    ]
+
+
+@transaction.atomic
+def join_offices(*, batch: Batch, office: Entity, into: Entity, by: User) -> int:
+    """The rows of a draft that name `office` mean `into`: it is called with that one's hours. Raises Refused.
+
+    The rows keep the address that the file gave. Returns how many there are.
+    """
+    draft = Batch.objects.select_for_update().filter(pk=batch.pk, state=BatchState.DRAFT).first()
+    if draft is None:
+        raise Refused("Offices are joined only until the batch is started.")
+    now = timezone.now()
+    mine = batch.rows.filter(entity=office, phase=Phase.READY)
+    number = mine.update(entity=into, fence=F("fence") + 1, changed_at=now)
+    Entity.objects.filter(pk=office.pk, entity_id=None, rows=None, claimed_by="").delete()
+    draft.notices = [said for said in draft.notices if f"as {office.upstream_name}, so" not in said]
+    draft.save(update_fields=["notices"])
+    note_office(into, EventKind.OFFICE_SAVED, by=by, now=now, detail="joined")
+    return number
+
+
+# --- What is known already ------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Evidence:
+    """References and claim numbers whose answer is known; of a line with both the reference counts.
+
+    `claims` are in lower case: programs do not agree on it.
+    """
+
+    references: frozenset[str]
+    claims: frozenset[str]
+
+    @property
+    def cases(self) -> int:
+        return len(self.references) + len(self.claims)
+
+    def rows_of(self, batch: Batch) -> QuerySet[CallRow]:
+        """The calls of the batch that it makes needless and that were not started yet."""
+        known = Q(external_reference_id__in=self.references) | Q(claim__in=self.claims)
+        rows = batch.rows.alias(claim=Lower("claim_number"))
+        return rows.filter(known, phase__in=WITHDRAWABLE)
+
+
+def read_evidence(data: bytes) -> Evidence:
+    """Read a file with a column of row references, of claim numbers or of both. Raises FileRefused."""
+    table = read_table(data, limits())
+    references, claims = set[str](), set[str]()
+    at = {name: columns_for(table, name) for name in (REFERENCE, CLAIM)}
+    if not any(at.values()):
+        raise FileRefused(
+            "missing_columns",
+            "The file must have a column of row references or of claim numbers",
+        )
+    for line in table.rows:
+        found = {name: first_text(line.cells, columns) for name, columns in at.items()}
+        if found[REFERENCE]:
+            references.add(found[REFERENCE])
+        elif found[CLAIM]:
+            claims.add(found[CLAIM].lower())
+    return Evidence(frozenset(references), frozenset(claims))
+
+
+def columns_for(table: Table, name: str) -> list[int]:
+    return claimed_columns(table.headers).get(name, [])
+
+
+def first_text(cells: list[str], columns: list[int]) -> str:
+    return next((text for at in columns if (text := clean(cells[at]))), "")
+
+
+@transaction.atomic
+def suppress(*, rows: QuerySet[CallRow], by: User) -> int:
+    """Withdraw calls of one batch whose answer is known; what was started meanwhile goes on. Returns how many."""
+    ids = list(rows.values_list("pk", flat=True))
+    if not ids:
+        raise Refused("None of these calls can be withdrawn any more.")
+    now, chosen = timezone.now(), CallRow.objects.filter(pk__in=ids)
+    number = claiming.withdraw(chosen, now=now, by=by, detail=EVIDENCE)
+    batch = Batch.objects.get(rows=ids[0])
+    note_batch(batch, EventKind.WITHDRAWN, by=by, now=now, detail=str(number))
+    return number
