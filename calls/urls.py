@@ -1,0 +1,91 @@
+"""The pages, each beside its fragments and actions; sorted by page."""
+
+from django.urls import path
+
+from calls.views import (
+    batches,
+    call,
+    call_form,
+    calls,
+    columns,
+    confirm,
+    mend,
+    offices,
+    overview,
+    probes,
+    review,
+    suppress,
+    system,
+    uploads,
+)
+
+urlpatterns = [
+    # Overview
+    path("", overview.overview, name="overview"),
+    path("overview/live/", overview.overview_live, name="overview_live"),
+    # Batches
+    path("batches/", batches.batches, name="batches"),
+    path("batches/live/", batches.batches_live, name="batches_live"),
+    path("batches/<int:pk>/", batches.batch, name="batch"),
+    path("batches/<int:pk>/live/", batches.batch_live, name="batch_live"),
+    path("batches/<int:pk>/start/", batches.batch_start, name="batch_start"),
+    path("batches/<int:pk>/pause/", batches.batch_pause, name="batch_pause"),
+    path("batches/<int:pk>/withdraw/", batches.batch_withdraw, name="batch_withdraw"),
+    path("batches/<int:pk>/discard/", batches.batch_discard, name="batch_discard"),
+    path("batches/<int:pk>/take-back/", batches.batch_take_back, name="batch_take_back"),
+    path("batches/<int:pk>/call/", batches.batch_call, name="batch_call"),
+    path("batches/<int:pk>/wait/", batches.batch_wait, name="batch_wait"),
+    path("batches/<int:pk>/known/", suppress.batch_suppress, name="batch_suppress"),
+    path("batches/<int:pk>/known/now/", suppress.batch_suppress_now, name="batch_suppress_now"),
+    path("batches/<int:pk>/rejects.csv", batches.batch_rejects, name="batch_rejects"),
+    path("batches/<int:pk>/outcomes.csv", batches.batch_export, name="batch_export"),
+    # Calls
+    path("calls/", calls.calls, name="calls"),
+    path("calls/live/", calls.calls_live, name="calls_live"),
+    path("calls/withdraw/", calls.calls_withdraw, name="calls_withdraw"),
+    path("calls/new/", call_form.call_new, name="call_new"),
+    path("calls/check/", call_form.call_check, name="call_check"),
+    path("search/", calls.search, name="search"),
+    # Call
+    path("calls/<int:pk>/", call.call, name="call"),
+    path("calls/<int:pk>/live/", call.call_live, name="call_live"),
+    path("calls/<int:pk>/patient/", call.call_patient, name="call_patient"),
+    path("calls/<int:pk>/reveal/", call.call_reveal, name="call_reveal"),
+    path("calls/<int:pk>/attempts/", call.call_attempts, name="call_attempts"),
+    path("calls/<int:pk>/release/", call.call_release, name="call_release"),
+    path("calls/<int:pk>/start/", call.call_start, name="call_start"),
+    path("calls/<int:pk>/withdraw/", call.call_withdraw, name="call_withdraw"),
+    path("calls/<int:pk>/again/", call.call_again, name="call_again"),
+    path("calls/<int:pk>/edit/", call_form.call_edit, name="call_edit"),
+    # Offices
+    path("offices/", offices.offices, name="offices"),
+    path("offices/<int:pk>/", offices.office, name="office"),
+    path("offices/<int:pk>/recheck/", offices.office_recheck, name="office_recheck"),
+    path("phones/<int:pk>/unblock/", offices.phone_unblock, name="phone_unblock"),
+    # System
+    path("system/", system.system, name="system"),
+    path("system/live/", system.system_live, name="system_live"),
+    path("system/resume/", system.system_resume, name="system_resume"),
+    path("system/adopt/", system.system_adopt, name="system_adopt"),
+    path("system/reconcile/", system.system_reconcile, name="system_reconcile"),
+    # Probes of a load balancer, without sign-in
+    path("healthz", probes.healthz, name="healthz"),
+    path("readyz", probes.readyz, name="readyz"),
+    # Uploads
+    path("uploads/new/", uploads.upload, name="upload"),
+    path("uploads/template.csv", uploads.upload_template, name="upload_template"),
+    path("uploads/<int:pk>/columns/", columns.upload_columns, name="upload_columns"),
+    path("uploads/<int:pk>/live/", uploads.upload_live, name="upload_live"),
+    path("uploads/<int:pk>/read/", uploads.upload_read, name="upload_read"),
+    path("uploads/<int:pk>/review/", review.upload_review, name="upload_review"),
+    path("uploads/<int:pk>/continue/", review.upload_continue, name="upload_continue"),
+    path("uploads/<int:pk>/fix/", mend.upload_fix, name="upload_fix"),
+    path("uploads/<int:pk>/accept/", mend.upload_accept, name="upload_accept"),
+    path("uploads/<int:pk>/join/", mend.upload_join, name="upload_join"),
+    path("uploads/<int:pk>/skip/", mend.upload_skip, name="upload_skip"),
+    path("uploads/<int:pk>/lines/<int:line>/", mend.line_save, name="line_save"),
+    path("uploads/<int:pk>/lines/<int:line>/undo/", mend.line_undo, name="line_undo"),
+    path("uploads/<int:pk>/lines/<int:line>/skip/", mend.line_skip, name="line_skip"),
+    path("uploads/<int:pk>/confirm/", confirm.upload_confirm, name="upload_confirm"),
+    path("uploads/<int:pk>/confirm/hours/", confirm.confirm_hours, name="confirm_hours"),
+]

@@ -1,0 +1,207 @@
+"""The System page, and what the frame of every page tells about the installation."""
+
+import platform
+import tomllib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache, cached_property
+from typing import Any
+
+import django
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.db.models import Count, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import condition, require_GET, require_POST
+
+from calls import actions
+from calls.attention import counted
+from calls.engine.claiming import in_running_batch
+from calls.engine.reconciling import to_ask
+from calls.engine.tools import fingerprint
+from calls.health import LAG_IS_TROUBLE, Vitals, poll_lag, read_vitals
+from calls.models import Batch, CallRow, Upstream
+from calls.reports import rows_needing_a_person
+from calls.templatetags.formats import day_text
+from calls.views.live import activity_etag, fragment
+from calls.views.people import person
+from calls.vocabulary import OPEN, POLLED, BatchState, Phase
+
+SECONDS = 15
+TELL_TROUBLES = ("overview", "system")  # pages with a list of troubles of their own
+
+
+class Frame:
+    """What base.html shows around a page. Each part is asked for when it is rendered, at most once.
+
+    Three indexed queries on a whole page, none in a fragment, none for a visitor who is not signed in.
+    """
+
+    def __init__(self, *, signed_in: bool, page: str = "") -> None:
+        self.signed_in = signed_in
+        self.page = page
+        self.practice_mode: bool = settings.PRACTICE_MODE
+        self.support_contact: str = settings.SUPPORT_CONTACT
+
+    @cached_property
+    def vitals(self) -> Vitals | None:
+        return read_vitals(timezone.now()) if self.signed_in else None
+
+    @cached_property
+    def notices(self) -> list[dict[str, Any]]:
+        """Only what keeps calls from being made, and not where the page itself tells it, live."""
+        href = reverse("system")
+        troubles = self.vitals.troubles if self.vitals and self.page not in TELL_TROUBLES else []
+        return [trouble._asdict() | {"href": href} for trouble in troubles if trouble.is_urgent]
+
+    @cached_property
+    def system_word(self) -> str:
+        return self.vitals.word if self.vitals else ""
+
+    @cached_property
+    def running_batches(self) -> int:
+        return Batch.objects.filter(state=BatchState.RUNNING).count() if self.signed_in else 0
+
+    @cached_property
+    def needs_person(self) -> int:
+        return rows_needing_a_person() if self.signed_in else 0
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context processor. The request of an error page may have no user."""
+    user = getattr(request, "user", None)
+    match = getattr(request, "resolver_match", None)
+    page = (match.url_name or "") if match else ""
+    return {"frame": Frame(signed_in=user is not None and user.is_authenticated, page=page)}
+
+
+@require_GET
+def system(request: HttpRequest) -> HttpResponse:
+    return render(request, "calls/system.html", live_part(request))
+
+
+def live_etag(request: HttpRequest) -> str:
+    return activity_etag("system", request.user.is_staff, seconds=SECONDS)
+
+
+@require_GET
+@fragment
+@condition(etag_func=live_etag)
+def system_live(request: HttpRequest) -> HttpResponse:
+    return render(request, "calls/_system_live.html", live_part(request))
+
+
+def live_part(request: HttpRequest) -> dict[str, Any]:
+    now = timezone.now()
+    etag, vitals, lag = live_etag(request), read_vitals(now), poll_lag(now)
+    return {
+        "etag": etag,
+        "seconds": SECONDS,
+        "vitals": vitals,
+        "days_left": vitals.key.days_left(vitals.today),
+        "key_is_near": vitals.key.is_near(vitals.today),
+        "due_text": day_text(vitals.key.due) if vitals.key.due else "",
+        "lag_text": behind(lag),
+        "lags": lag > LAG_IS_TROUBLE,
+        "is_well": not vitals.troubles and lag <= LAG_IS_TROUBLE,
+        "work": work(now),
+        "versions": versions(),
+        "next_key": next_key(vitals.upstream),
+        "may_resume": request.user.is_staff,
+        "practice_mode": settings.PRACTICE_MODE,
+        "api_url": settings.API_URL,
+        "rotation_days": settings.API_KEY_ROTATION_DAYS,
+    }
+
+
+def behind(lag: timedelta) -> str:
+    """`On time`, `11 s behind`, `4 min behind`."""
+    seconds = round(lag.total_seconds())
+    if seconds < 1:
+        return "On time"
+    return f"{seconds} s behind" if seconds < 120 else f"{seconds // 60:,} min behind"
+
+
+def work(now: datetime) -> dict[str, Any]:
+    """Open rows by phase, and what is due now."""
+    phases = dict(
+        CallRow.objects.filter(phase__in=OPEN)
+        .values_list("phase")
+        .annotate(number=Count("pk"))
+        .order_by()
+    )
+    due = CallRow.objects.filter(next_at__lte=now)
+    running = due.filter(in_running_batch(), hold_reason="")
+    return {
+        "phases": [(phase.label, phases.get(phase, 0)) for phase in OPEN],
+        "due_to_queue": running.filter(phase=Phase.READY).count(),
+        "due_to_start": running.filter(phase=Phase.SCHEDULED).count(),
+        "due_to_poll": due.filter(phase__in=POLLED).count(),
+        "to_ask_first": to_ask().count(),
+        "orphans": CallRow.objects.aggregate(total=Sum("possible_orphans"))["total"] or 0,
+    }
+
+
+def next_key(upstream: Upstream) -> str:
+    """What is known of API_KEY_NEXT: works, refused or untried; empty when there is none (R3)."""
+    if not settings.API_KEY_NEXT:
+        return ""
+    if upstream.next_key_fingerprint != fingerprint(settings.API_KEY_NEXT):
+        return "untried"
+    return "works" if upstream.next_key_works else "refused"
+
+
+def versions() -> dict[str, str]:
+    return {
+        "Evergrove Dash": product_version(),
+        "Django": django.get_version(),
+        "Python": platform.python_version(),
+        "Database": connection.display_name,
+    }
+
+
+@cache
+def product_version() -> str:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
+    return str(project["project"]["version"])
+
+
+@require_POST
+def system_resume(request: HttpRequest) -> HttpResponse:
+    """A supervisor says that the key or the address is right again."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    actions.resume_upstream(by=person(request))
+    messages.success(request, "Evergrove is tried again now.")
+    return redirect("system")
+
+
+@require_POST
+def system_adopt(request: HttpRequest) -> HttpResponse:
+    """A supervisor says that this installation, and no other, calls from this database."""
+    return with_reason(request, actions.adopt_database, "This database is taken over.")
+
+
+@require_POST
+def system_reconcile(request: HttpRequest) -> HttpResponse:
+    """A supervisor says that Evergrove may know more than this database."""
+    return with_reason(request, actions.reconcile, "Nothing is started before that.")
+
+
+def with_reason(request: HttpRequest, action: Callable[..., int], said: str) -> HttpResponse:
+    """For staff, with the reason that the form must give."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    try:
+        count = action(by=person(request), reason=request.POST.get("reason", ""))
+    except actions.Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        asked = counted(count, "open call", "open calls")
+        messages.success(request, f"Evergrove is asked about {asked}. {said}")
+    return redirect("system")
