@@ -1,0 +1,3 @@
+from tests.engine.conftest import clock, lab
+
+__all__ = ["clock", "lab"]
