@@ -143,6 +143,8 @@ class Sandbox:
         body = route.body(incoming)
         fault = self.faults.take(route.endpoint)
         entry.about, entry.fault = _about(body), fault.kind if fault else None
+        if fault is None or fault.kind != "refused":
+            incoming.arrive()
         moment = Moment(body, route.effect, entry.at, self._sleep, self._later, incoming.path)
         return moment.serve() if fault is None else strike(fault, moment)
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from sandbox.answers import Refusal
 
+ON_ARRIVAL = "sandbox.on_arrival"
 LARGEST_BODY = 10 * 1024 * 1024
 
 
@@ -24,6 +25,11 @@ class Incoming:
     @property
     def path(self) -> str:
         return str(self.environ.get("PATH_INFO", ""))
+
+    def arrive(self) -> None:
+        """The connection stands and the request is about to act: told to who asked for it in the environ."""
+        if (told := self.environ.get(ON_ARRIVAL)) is not None:
+            told()
 
     def query(self, name: str) -> str | None:
         """The last value given, as strict servers take it; None without one."""

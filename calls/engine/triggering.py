@@ -187,12 +187,25 @@ def wake_rows(rows: Q, *, now: datetime) -> int:
 
 
 def trigger(row: CallRow, tools: Tools) -> TriggerAnswer:
-    """Send one row's request id. Raises IntentTooOld instead of sending late."""
-    assert row.request_id is not None and row.trigger_sent_at is not None  # noqa: S101, PT018
+    """Send one row's request id. Raises IntentTooOld instead of sending late.
+
+    The intent's age is looked at before the connection is made and again when it stands: whoever was
+    frozen meanwhile sends nothing.
+    """
+    assert row.request_id is not None  # noqa: S101 - a constraint of the table
+    require_fresh_intent(row, tools)
+    return tools.client.trigger(
+        row.request_id,
+        latency_mode=LatencyMode(row.batch.latency_mode),
+        last_look=lambda: require_fresh_intent(row, tools),
+    )
+
+
+def require_fresh_intent(row: CallRow, tools: Tools) -> None:
+    assert row.trigger_sent_at is not None  # noqa: S101 - a constraint of the table
     age = tools.clock() - row.trigger_sent_at
     if not timedelta(0) <= age <= INTENT_MAX_AGE:  # below nought: the clock was set back meanwhile
         raise IntentTooOld("held back, the intent is too old")
-    return tools.client.trigger(row.request_id, latency_mode=LatencyMode(row.batch.latency_mode))
 
 
 def record_trigger(answer: Answer[CallRow], tools: Tools) -> None:

@@ -21,7 +21,7 @@ import httpx  # noqa: TID251 - this is the module the ban speaks of
 
 from calls.evergrove.answers import Answer, read_json
 from calls.evergrove.bodies import Body
-from calls.evergrove.errors import Endpoint, Seen, error_from
+from calls.evergrove.errors import Endpoint, NotSent, Seen, error_from
 from calls.evergrove.schemas import (
     CallInput,
     EntityBody,
@@ -56,6 +56,10 @@ _BEFORE_SENDING = (
     httpx.UnsupportedProtocol,
 )
 _TRANSPORT_FAULTS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, UnicodeError)
+
+
+def _go_ahead() -> None:
+    """The last look of whoever has nothing against sending."""
 
 
 class Evergrove:
@@ -104,10 +108,22 @@ class Evergrove:
         body = ScheduleBody(calls=tuple(calls))
         return self._ask(Endpoint.SCHEDULE, "/scheduler/requests", ScheduleAnswer, body)
 
-    def trigger(self, request_id: UUID, *, latency_mode: LatencyMode) -> TriggerAnswer:
-        """Starts a call. Ask the answer whether it was `accepted`: a 2xx alone says nothing."""
+    def trigger(
+        self,
+        request_id: UUID,
+        *,
+        latency_mode: LatencyMode,
+        last_look: Callable[[], None] = _go_ahead,
+    ) -> TriggerAnswer:
+        """Starts a call. Ask the answer whether it was `accepted`: a 2xx alone says nothing.
+
+        `last_look` runs when the connection stands and no byte has left yet. A `NotSent` that it
+        raises is raised, and nothing is sent.
+        """
         body = TriggerBody(scheduled_request_ids=(request_id,), latency_mode=latency_mode)
-        return self._ask(Endpoint.TRIGGER, "/scheduler/trigger/v2", TriggerAnswer, body)
+        return self._ask(
+            Endpoint.TRIGGER, "/scheduler/trigger/v2", TriggerAnswer, body, last_look=last_look
+        )
 
     def poll(self, request_id: UUID, *, include_call_attempts: bool = False) -> RequestStatus:
         query = "?include_call_attempts=true" if include_call_attempts else ""
@@ -123,22 +139,28 @@ class Evergrove:
         shape: type[_Answered],
         body: Body | None = None,
         about: Callable[[_Answered], bool] = lambda answer: True,
+        last_look: Callable[[], None] = _go_ahead,
     ) -> _Answered:
         """The one place that raises. Outside any `except`, because an error of httpx holds the
         request and its headers; and with no bytes in a local, because a traceback may show those.
         """
-        seen = self._exchange(endpoint, path, body)
+        seen = self._exchange(endpoint, path, body, _Trace(last_look))
+        if isinstance(seen, NotSent):
+            raise seen
         answer = _understood(seen, shape)
         if answer is not None and about(answer):
             return answer
         raise error_from(seen, now=datetime.now(UTC))
 
-    def _exchange(self, endpoint: Endpoint, path: str, body: Body | None) -> Seen:
-        trace = _Trace()
+    def _exchange(
+        self, endpoint: Endpoint, path: str, body: Body | None, trace: "_Trace"
+    ) -> Seen | NotSent:
         try:
             with self._send(endpoint, path, body, trace) as response:
                 return self._read(endpoint, response)
         except _TRANSPORT_FAULTS as fault:
+            if trace.held_back is not None:
+                return trace.held_back
             left = trace.headers_started or not isinstance(fault, _BEFORE_SENDING)
             return Seen(endpoint, may_have_left=left, cause=type(fault).__name__)
 
@@ -170,14 +192,25 @@ class Evergrove:
 
 class _Trace:
     """Learns from httpcore whether bytes of the request may have left. The type of an exception
-    cannot tell: a reset before the server saw anything and one after it acted look the same."""
+    cannot tell: a reset before the server saw anything and one after it acted look the same.
+    `last_look` may still say no at that instant: then the connection is closed unused.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, last_look: Callable[[], None]) -> None:
+        self.last_look = last_look
+        self.held_back: NotSent | None = None
         self.headers_started = False
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        if event.endswith("send_request_headers.started"):
-            self.headers_started = True
+        if not event.endswith("send_request_headers.started"):
+            return
+        try:
+            self.last_look()
+        except NotSent as reason:
+            self.held_back = reason.with_traceback(None)
+        if self.held_back is not None:
+            raise httpx.TransportError("held back")
+        self.headers_started = True
 
 
 class _Pair:

@@ -1,16 +1,14 @@
 """A change of keys without a missed beat: the next key is tried first, the present one stands behind it (R3)."""
 
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from calls.evergrove.answers import Answer
 from calls.evergrove.bodies import Body
 from calls.evergrove.client import Evergrove
-from calls.evergrove.errors import Endpoint, KeyRefused, NotSent
+from calls.evergrove.errors import Endpoint, KeyRefused
 
 _Answered = TypeVar("_Answered", bound=Answer)
-TRIGGER_SECONDS = 5.0  # a trigger is not repeated later than its intent may be sent
 
 
 class RotatingEvergrove(Evergrove):
@@ -36,16 +34,14 @@ class RotatingEvergrove(Evergrove):
         shape: type[_Answered],
         body: Body | None = None,
         about: Callable[[_Answered], bool] = lambda answer: True,
+        last_look: Callable[[], None] = lambda: None,
     ) -> _Answered:
-        started = time.monotonic()
         if self.next_key_works is not False:
             try:
-                answer = self._next._ask(endpoint, path, shape, body, about)
+                answer = self._next._ask(endpoint, path, shape, body, about, last_look)
             except KeyRefused:
                 self.next_key_works = False
             else:
                 self.next_key_works = True
                 return answer
-        if endpoint is Endpoint.TRIGGER and time.monotonic() - started > TRIGGER_SECONDS:
-            raise NotSent("held back, the next key was refused too late")
-        return super()._ask(endpoint, path, shape, body, about)
+        return super()._ask(endpoint, path, shape, body, about, last_look)

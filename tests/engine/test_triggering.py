@@ -628,18 +628,39 @@ def test_an_intent_that_grew_old_before_it_was_sent_is_not_sent(lab):
 
 @pytest.mark.fault(
     "Processes",
+    "Worker frozen while it connects for a trigger",
+    "The intent is looked at again when the connection stands; an old one is not sent.",
+)
+def test_an_intent_that_grew_old_on_the_way_to_the_api_is_not_sent(lab):
+    row = lab.scheduled()
+
+    def freeze(endpoint, body):
+        lab.wire.before = lambda endpoint, body: None
+        lab.clock.advance(6)
+
+    lab.wire.before = freeze
+    trigger_rows(lab.tools)
+    assert lab.calls_of(row) == 0
+    assert (again(row).phase, again(row).failures) == (Phase.SCHEDULED, 0)
+    assert row.events.latest("pk").detail == "IntentTooOld"
+    lab.run(3)
+    assert lab.calls_of(row) == 1
+
+
+@pytest.mark.fault(
+    "Processes",
     "Worker frozen until after its lease in the middle of a trigger",
     "Its late answer changes nothing; another worker has begun to ask.",
 )
 def test_a_late_yes_changes_nothing_once_a_rival_looks_after_the_row(lab):
     row = lab.scheduled(story=80)
 
-    def freeze(endpoint, body):
-        lab.wire.before = lambda endpoint, body: None
+    def freeze(endpoint):
+        lab.wire.after = lambda endpoint: None
         lab.clock.advance(91)
         lab.dispatch()
 
-    lab.wire.before = freeze
+    lab.wire.after = freeze
     trigger_rows(lab.tools)
     assert again(row).phase == Phase.CONFIRMING
     lab.run(120, step=5)

@@ -39,14 +39,14 @@ PATIENT = ("Jane", "999-88", "1967", "+12125550100", "CLAIM-1")
 ASKS = {
     Endpoint.ENTITIES: lambda api: api.upsert_entity(OFFICE),
     Endpoint.SCHEDULE: lambda api: api.schedule([CALL]),
-    Endpoint.TRIGGER: lambda api: api.trigger(samples.REQUEST_ID, latency_mode=LatencyMode.LOW),
+    Endpoint.TRIGGER: lambda api: trigger(api),
     Endpoint.POLL: lambda api: api.poll(samples.REQUEST_ID),
 }
 every_endpoint = pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 
 
-def trigger(api):
-    return ASKS[Endpoint.TRIGGER](api)
+def trigger(api, **more):
+    return api.trigger(samples.REQUEST_ID, latency_mode=LatencyMode.LOW, **more)
 
 
 def poll(api):
@@ -386,6 +386,28 @@ def test_the_trace_decides_and_doubt_is_never_read_as_not_sent(fault, sending, k
     with api_over(handler) as api, pytest.raises(kind) as caught:
         trigger(api)
     assert caught.value.reason.endswith(f": {fault.__name__}")
+
+
+def test_the_last_look_comes_when_the_connection_stands_and_before_the_first_byte():
+    received = []
+
+    def script(connection):
+        received.append(connection.recv(65_536))
+
+    def too_old():
+        raise NotSent("too old")
+
+    with Peer(script) as peer, api_at(peer) as api, pytest.raises(NotSent, match="^too old$") as e:
+        trigger(api, last_look=too_old)
+    assert received == [b""]  # connected, and nothing came
+    assert e.value.__context__ is None  # nothing of the request hangs on it
+
+
+def test_a_last_look_without_objection_lets_the_request_leave():
+    looks = []
+    with Peer(answering(json_answer(TRIGGERED))) as peer, api_at(peer) as api:
+        assert trigger(api, last_look=lambda: looks.append(1)).accepted(samples.REQUEST_ID)
+    assert looks == [1]
 
 
 def test_a_fault_of_our_own_is_not_taken_for_a_fault_of_the_network():

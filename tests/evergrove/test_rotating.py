@@ -6,7 +6,6 @@ from collections import Counter
 import httpx  # noqa: TID251
 import pytest
 
-from calls.evergrove import rotating
 from calls.evergrove.errors import KeyRefused, NotSent, Rejected, Unknown
 from calls.evergrove.rotating import RotatingEvergrove
 from tests.evergrove import samples
@@ -86,14 +85,23 @@ def test_any_other_answer_is_the_answer_and_is_not_asked_for_again(status, error
     assert api.seen == {"next": 1}
 
 
-def test_a_trigger_whose_refusal_came_late_is_held_back(monkeypatch):
+def test_a_trigger_whose_refusal_came_late_is_held_back():
     """Its intent is too old by then; the present key starts it at the next claim."""
-    monkeypatch.setattr(rotating, "TRIGGER_SECONDS", -1.0)
-    api = Api(next=401)
-    with rotating_over(api) as client:
-        with pytest.raises(NotSent):
-            trigger(client)
-        poll(client)
+    api, looks = Api(next=401), iter([None, NotSent("too old"), None])
+
+    def answer(request):
+        request.extensions["trace"]("http11.send_request_headers.started", {})
+        return api(request)
+
+    def last_look():
+        if error := next(looks):
+            raise error
+
+    with rotating_over(answer) as client:
+        with pytest.raises(NotSent, match="too old"):
+            trigger(client, last_look=last_look)
+        assert api.seen == {"next": 1}
+        trigger(client, last_look=last_look)
     assert api.seen == {"next": 1, "present": 1}
 
 

@@ -95,14 +95,15 @@ def test_clock_set_forward_while_a_trigger_is_out(lab):
     """Its claim counts as run out and the row is asked about; the answer that comes changes nothing."""
     row = lab.scheduled()
 
-    def set_forward(endpoint, body):
-        lab.wire.before = lambda endpoint, body: None
+    def set_forward(endpoint):
+        lab.wire.after = lambda endpoint: None
         lab.clock.advance(3600)
         lab.pulse()
 
-    lab.wire.before = set_forward
+    lab.wire.after = set_forward
     trigger_rows(lab.tools)
-    assert again(row).phase == Phase.CONFIRMING
+    assert "include_call_attempts=true" in lab.sent("poll")[0]
+    assert again(row).phase == Phase.COMPLETED
     lab.run(LONG_ENOUGH, step=5)
     assert made_once(lab, row)
     assert len(lab.sent("trigger")) == 1

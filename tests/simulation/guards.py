@@ -131,6 +131,16 @@ def old_intents_are_not_sent(patch: pytest.MonkeyPatch, world: World) -> None:
     patch.setattr(triggering, "INTENT_MAX_AGE", timedelta(days=1))
 
 
+def last_look_at_the_connection(patch: pytest.MonkeyPatch, world: World) -> None:
+    """A process that was frozen while it made the connection sends all the same."""
+    keep = world.standin.trigger
+
+    def trigger(request_id: Any, *, latency_mode: Any, last_look: Any) -> Any:
+        return keep(request_id, latency_mode=latency_mode)
+
+    patch.setattr(world.standin, "trigger", trigger)
+
+
 def intents_of_the_future_are_not_sent(patch: pytest.MonkeyPatch, world: World) -> None:
     """A process that was frozen while the clock was set back takes its intent for a fresh one."""
 
@@ -360,6 +370,7 @@ GUARDS: list[Guard] = [
     Guard(fence, "I6", FROZEN, seed=8),
     Guard(request_id_written_once, "I2", FROZEN, seed=1),
     Guard(old_intents_are_not_sent, "I1", Luck(freezes=0.6), seed=13),
+    Guard(last_look_at_the_connection, "I1", Luck(freezes=0.6), seed=51),
     Guard(intents_of_the_future_are_not_sent, "I3", Luck(freezes=0.6, jumps=0.25), seed=2),
     Guard(doubt_is_not_sent_again, "I1", seed=2),
     Guard(doubt_is_not_sent_again, "I5", seed=2),

@@ -96,6 +96,7 @@ class StandIn:
         self.on_request: Callable[[str], None] = lambda endpoint: None
         self.on_trigger: Callable[[Post], None] = lambda post: None
         self.on_upsert: Callable[[str], None] = lambda name: None
+        self.on_the_way: Callable[[], None] = lambda: None
         self.before_effect: Callable[[str], None] = lambda endpoint: None
         self.after_effect: Callable[[str], None] = lambda endpoint: None
         self.pass_time: Callable[[float], None] = lambda seconds: None
@@ -124,7 +125,11 @@ class StandIn:
 
         return self.meet("schedule", effect)
 
-    def trigger(self, request_id: UUID, *, latency_mode: Any) -> TriggerAnswer:
+    def trigger(
+        self, request_id: UUID, *, latency_mode: Any, last_look: Callable[[], None] = lambda: None
+    ) -> TriggerAnswer:
+        self.on_the_way()
+        last_look()
         return self.meet("trigger", lambda: self.start(request_id), request_id)
 
     def poll(self, request_id: UUID, *, include_call_attempts: bool = False) -> RequestStatus:

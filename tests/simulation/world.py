@@ -82,6 +82,7 @@ class World:
     def make_standin(self) -> StandIn:
         standin = StandIn(self.rng, lambda: self.true)
         standin.bad_luck = self.luck.faults
+        standin.on_the_way = self.stand_still_on_the_way
         standin.before_effect = self.disturb_before
         standin.after_effect = lambda endpoint: self.disturb(FREEZES)
         standin.pass_time = self.pass_time
@@ -222,6 +223,11 @@ class World:
         """Between the claim and the request: here a process may freeze for as long as it likes."""
         if not self.depth and self.rng.random() < self.luck.freezes:
             self.freeze(self.rng.choice(FREEZES))
+
+    def stand_still_on_the_way(self) -> None:
+        """The same while a trigger's connection is made."""
+        if self.luck.freezes:
+            self.stand_still()
 
     def freeze(self, seconds: float) -> None:
         """The process stands still while the clock runs, or is set back, and a rival works."""
