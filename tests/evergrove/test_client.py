@@ -397,7 +397,7 @@ def test_the_last_look_comes_when_the_connection_stands_and_before_the_first_byt
     def too_old():
         raise NotSent("too old")
 
-    with Peer(script) as peer, api_at(peer) as api, pytest.raises(NotSent, match="^too old$") as e:
+    with Peer(script) as peer, api_at(peer) as api, pytest.raises(NotSent, match="too old") as e:
         trigger(api, last_look=too_old)
     assert received == [b""]  # connected, and nothing came
     assert e.value.__context__ is None  # nothing of the request hangs on it

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from uuid import UUID
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
@@ -18,6 +18,7 @@ from tests.processes.family import Proc, descendants
 from tests.processes.judging import Queued
 from tests.processes.world import KEY, World
 
+SYN_SENT = "02"  # in /proc/net/tcp
 CLIENT_PORT, ASKED = "client.port", "standin.asked"  # in the environ
 
 # What happens at a moment of a request, told the process that asked; True: its connection ends without effect.
@@ -151,8 +152,34 @@ def links_of(proc: Proc) -> set[str]:
 
 
 class Server(ThreadingMixIn, WSGIServer):
+    """While its doors are shut, whoever connects waits in the kernel, all but the first."""
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.doors = Event()
+        self.doors.set()
+
+    def get_request(self) -> Any:
+        self.doors.wait()
+        return super().get_request()
+
+    def shut_doors(self) -> None:
+        self.doors.clear()
+        self.socket.listen(0)
+
+    def open_doors(self) -> None:
+        self.socket.listen(self.request_queue_size)
+        self.doors.set()
+
+    @property
+    def connecting(self) -> int:
+        """Connections that somebody is waiting for."""
+        there = f"0100007F:{self.server_address[1]:04X}"
+        parts = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(one[2:4] == [there, SYN_SENT] for one in parts)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Who asked may have been killed."""
@@ -177,13 +204,14 @@ class Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def served(world: World, standin: Standin) -> Iterator[Standin]:
+def served(world: World, standin: Standin) -> Iterator[Server]:
     with Server(("127.0.0.1", world.port), Handler) as server:
         server.set_app(standin)
         thread = Thread(target=server.serve_forever, args=[0.05], daemon=True)
         thread.start()
         try:
-            yield standin
+            yield server
         finally:
+            server.open_doors()
             server.shutdown()
             thread.join()

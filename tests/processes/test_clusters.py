@@ -47,8 +47,9 @@ def database() -> Iterator[str]:
 def test_a_rival_goes_on_where_a_killed_worker_stopped(tmp_path: Path, database: str) -> None:
     world = World(tmp_path, database=database, more={"INSTANCE_ID": "both"})
     world.start_batch(CALLS, PHONES, OFFICES)
+    standin = Standin(lambda: 0, pace=0.3)
     with (
-        served(world, Standin(lambda: 0, pace=0.3)) as standin,
+        served(world, standin),
         world.running("manage.py", "run_workers") as one,
         world.running("manage.py", "run_workers") as other,
     ):
