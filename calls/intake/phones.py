@@ -27,6 +27,8 @@ _EXTENSION: Final = re.compile(
     r"[\s,;]*(?:\bext(?:ension|n)?\b\.?|(?<=[0-9\s])(?:ext(?:ension|n)?\.?|x)|#|,|;)[\s:.=,;]*[0-9]{1,7}#?\s*",
     re.IGNORECASE,
 )
+_LETTERS: Final = re.compile("[A-Za-z](?:[ .-]?[A-Za-z])*")
+_LOOK_LIKE_DIGITS: Final = str.maketrans("OoIl", "0011")
 _SERVICE_CODE: Final = re.compile("[2-9]11")
 _CALLABLE: Final = frozenset(
     {
@@ -45,6 +47,7 @@ _FAULTS: Final = {
     "not_callable": (f"must be a number that can be called, {_LOOKS}", ""),
 }
 _LONGEST: Final = 100
+_SHORTEST_WORD: Final = 3
 _HOME: Final = frozenset({"US", "PR", "GU", "VI", "AS", "MP"})
 _COUNTRIES: Final = {
     "AG": "Antigua and Barbuda",
@@ -134,14 +137,29 @@ def extension_of(raw: str) -> str:
 
 
 def _number_in(text: str) -> str:
-    """The only callable number in the text, letters of a word number turned to digits; "" if none."""
-    spelt = phonenumbers.convert_alpha_characters_in_number(text)
-    for candidate in (text, spelt):
+    """The only callable number in the text, letters that stand for digits turned to them; "" if none."""
+    for candidate in (text, _LETTERS.sub(_digits_meant, text)):
         found = {"".join(match.groups()) for match in _INSIDE.finditer(candidate)}
         good = [digits for digits in found if not _fault(digits)]
         if len(found) == len(good) == 1:
             return f"+1{good[0]}"
     return ""
+
+
+def _digits_meant(letters: re.Match[str]) -> str:
+    """The digits that a run of letters stands for; the letters themselves when that is a guess.
+
+    The keypad counts for words alone, and behind an area code: a single letter there is a slip, and
+    its key would lead to a stranger.
+    """
+    run = letters[0]
+    if all(character in "OoIl .-" for character in run):
+        return run.translate(_LOOK_LIKE_DIGITS)
+    follows_digits = re.search("[0-9]{3}", letters.string[: letters.start()])
+    word = run.translate(_SEPARATORS)
+    if len(word) < _SHORTEST_WORD or not follows_digits:
+        return run
+    return str(phonenumbers.convert_alpha_characters_in_number(word))
 
 
 @lru_cache(maxsize=32_768)
