@@ -66,7 +66,7 @@ INSTANCE_FILE = env.str("INSTANCE_FILE", str(BASE_DIR / ".instance"))
 UPLOAD_MAX_MB = env.int("UPLOAD_MAX_MB", 25)
 UPLOAD_MAX_ROWS = env.int("UPLOAD_MAX_ROWS", 100_000)
 # An upload stays in memory: a temporary file would leave patient data on the disk.
-FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_MB * 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["calls.views.files.MemoryOnly"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 

@@ -78,11 +78,14 @@ def _refuse_size(data: bytes, limits: Limits) -> None:
     if not data:
         raise FileRefused("empty", "The calls file is empty")
     if len(data) > limits.max_bytes:
-        raise FileRefused(
-            "too_large",
-            f"The calls file must be smaller than {_megabytes(limits.max_bytes)}. "
-            f"This one has {_megabytes(len(data))}",
-        )
+        raise too_large(len(data), limits.max_bytes)
+
+
+def too_large(size: int, most: int) -> FileRefused:
+    return FileRefused(
+        "too_large",
+        f"The calls file must be smaller than {_megabytes(most)}. This one has {_megabytes(size)}",
+    )
 
 
 def _megabytes(size: int) -> str:

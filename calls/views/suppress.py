@@ -14,6 +14,7 @@ from calls import actions, sameness
 from calls.attention import counted
 from calls.intake.reading import FileRefused
 from calls.models import Batch
+from calls.views.files import small_enough
 from calls.views.people import person
 
 PREVIEW_KEPT = 3600  # seconds
@@ -25,6 +26,7 @@ class EvidenceForm(forms.Form):
     file = forms.FileField(
         label="File of known answers",
         help_text="CSV or XLSX with a column of row references or of claim numbers.",
+        validators=[small_enough],
         error_messages={"required": "Select a file", "empty": "The file is empty"},
         widget=forms.ClearableFileInput(attrs={"accept": ACCEPTED}),
     )

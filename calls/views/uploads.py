@@ -23,6 +23,7 @@ from calls.models import Batch, Upload
 from calls.tasks import wake_reading
 from calls.views.batch_state import discarding
 from calls.views.downloads import csv_response
+from calls.views.files import small_enough
 from calls.views.live import fragment
 from calls.views.people import person
 from calls.vocabulary import BatchState
@@ -35,6 +36,7 @@ STANDS_STILL = timedelta(seconds=90)
 class UploadForm(forms.Form):
     file = forms.FileField(
         label="Calls file",
+        validators=[small_enough],
         error_messages={
             "required": "Select a calls file",
             "empty": "The calls file is empty",
