@@ -18,7 +18,10 @@ from calls.intake.cells import (
 )
 
 _LOOKS: Final = "like +12125550199"
-_SEPARATORS: Final = str.maketrans("", "", " \t().-/\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
+_SPACES: Final = " \t" + "".join(map(chr, range(0x2000, 0x200B)))
+_SEPARATORS: Final = str.maketrans(
+    "", "", _SPACES + "().-/\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+)
 _NANP: Final = re.compile(r"(?:\+?1)?([0-9]{10})")
 _INSIDE: Final = re.compile(
     r"(?<![0-9])(?:\+?1[ .-]*)?\(?([0-9]{3})\)?[ .-]*([0-9]{3})[ .-]*([0-9]{4})(?![0-9])"
@@ -118,6 +121,9 @@ def _shape_refusal(text: str, extension_goes: str) -> NotAccepted:
     digits = "".join(re.findall("[0-9]", text))
     if "+" in text and not (digits.startswith("1") and text.startswith("+")):
         return NotAccepted("country", f"must be a US or Canada number, {_LOOKS}")
+    if match := _NANP.fullmatch(digits):
+        meant = "" if _fault(match[1]) else f"+1{match[1]}"
+        return NotAccepted("other_signs", f"must have only digits, {_LOOKS}", "", meant)
     count = len(digits) - (digits.startswith("1") and len(digits) > 10)
     return NotAccepted("digits", f"must have 10 digits, {_LOOKS}", f"This one has {count}")
 

@@ -33,6 +33,7 @@ def refusal_of(rule: Callable[..., Any], *args: Any, **more: Any) -> NotAccepted
         "'+12125550199",
         '="2125550199"',
         " 2125550199\t",
+        "212\u2009555\u200a0199",
     ],
 )
 def test_provider_phone_reads_what_people_write(raw: str) -> None:
@@ -73,6 +74,12 @@ def test_provider_phone_reads_what_people_write(raw: str) -> None:
         ("212-555-S199", "letters", ""),
         ("212-555-CO99", "letters", ""),
         ("212-555-0199 or 212-555-0100", "letters", ""),
+        ("212\u00b7555\u00b70199", "other_signs", "+12125550199"),
+        ("1_212_555_0199", "other_signs", "+12125550199"),
+        ("[212] 555-0199", "other_signs", "+12125550199"),
+        ("212,555,0199", "other_signs", "+12125550199"),
+        ("212,055,0199", "other_signs", ""),
+        ("+212*555*0199", "country", ""),
         ("2.12556E+09", "shortened_number", ""),
         ("2125550199.0", "decimal", "+12125550199"),
         ("1234567890.0", "decimal", ""),
