@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from calls.actions import Refused, User, note_batch, note_office
 from calls.engine import claiming
-from calls.intake.cells import clean
+from calls.intake.cells import clean, says_absent
 from calls.intake.columns import claimed_columns
 from calls.intake.loading import limits
 from calls.intake.reading import FileRefused, read_table
@@ -20,6 +20,7 @@ from calls.vocabulary import WITHDRAWABLE, BatchState, EventKind, HoldReason, Ph
 
 EVIDENCE = "evidence"
 NAMESAKES_SHOWN = 20
+NO_CLAIM = "not available"  # what Evergrove is told instead of a claim number (R26)
 REFERENCE, CLAIM = "external_reference_id", "claim_number"
 
 
@@ -121,7 +122,13 @@ def columns_for(table: Table, name: str) -> list[int]:
 
 
 def first_text(cells: list[str], columns: list[int]) -> str:
-    return next((text for at in columns if (text := clean(cells[at]))), "")
+    texts = (clean(cells[at]) for at in columns)
+    return next((text for text in texts if names_a_case(text)), "")
+
+
+def names_a_case(text: str) -> bool:
+    """Not one of the words for "none": calls without a claim number carry them too."""
+    return not says_absent(text) and text.casefold() != NO_CLAIM
 
 
 @transaction.atomic

@@ -63,6 +63,14 @@ def test_a_blank_cell_is_no_evidence(batch):
     assert sameness.read_evidence(data).rows_of(batch).count() == 1
 
 
+@pytest.mark.parametrize("word", ["Not Available", "not available", "N/A", "none"])
+def test_a_word_for_no_claim_is_no_evidence(batch, word):
+    make_row(batch=batch, claim_number=word)
+    data = csv_file("Claim number,Amount", f"{word},8", "WC-a,13")
+    rows = sameness.read_evidence(data).rows_of(batch)
+    assert [row.external_reference_id for row in rows] == ["a"]
+
+
 def test_claims_are_the_same_in_whatever_case(batch):
     rows = sameness.read_evidence(csv_file("Claim number", "wc-A")).rows_of(batch)
     assert [row.external_reference_id for row in rows] == ["a"]
