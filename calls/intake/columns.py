@@ -100,13 +100,13 @@ def refuse_missing(mapping: Mapping[str, int], unknown: Sequence[str], derived: 
     missing = [f for f in FIELDS if f.name not in mapping and f.name not in optional]
     if not missing:
         return
-    found = _listed(f"“{header}”" for header in unknown[:20]) if unknown else ""
-    if not mapping:
+    if not mapping:  # what stands there may be a patient, and is not repeated
         message = (
-            f"No column of the calls file was recognised. Its first row says {found}. It must hold "
+            "No column of the calls file was recognised. Its first row must hold "
             "the names of the columns, like Patient name and Provider phone"
         )
         raise FileRefused("missing_columns", message)
+    found = _listed(f"“{header}”" for header in unknown[:20]) if unknown else ""
     wanted = _listed(field.label for field in missing)
     unused = f". Columns that were not recognised: {found}" if found else ""
     raise FileRefused("missing_columns", f"The calls file has no column for {wanted}{unused}")

@@ -14,6 +14,15 @@ from calls.intake import normalising as to
 from calls.intake.columns import claimed_columns, refuse_missing, unused_headers
 from calls.intake.dates import Ambiguous, DateFormat, column_format
 from calls.intake.fields import FIELDS
+from calls.intake.looks import (
+    accepted,
+    is_date,
+    is_moment,
+    is_phone,
+    is_social_security,
+    is_state,
+    is_zone,
+)
 from calls.intake.tables import Table
 
 DATE_FIELDS: Final = ("patient_dob", "date_of_injury", "expected_appointment_date_time")
@@ -221,39 +230,6 @@ def free_columns(table: Table, found: Proposal) -> dict[int, list[str]]:
 
 def mostly(looks_like: Callable[[str], bool], texts: Sequence[str]) -> bool:
     return bool(texts) and sum(map(looks_like, texts)) >= _MOSTLY * len(texts)
-
-
-def accepted(rule: Callable[[str], Any], text: str) -> bool:
-    try:
-        return rule(text) is not None
-    except to.NotAccepted:
-        return False
-
-
-def is_zone(text: str) -> bool:
-    return len(text) <= 100 and (
-        accepted(to.zone, text) or ("/" in text and bool(to.zone_of_alias(text)))
-    )
-
-
-def is_state(text: str) -> bool:
-    return text.isascii() and not text.isdigit() and accepted(to.state, text)
-
-
-def is_social_security(text: str) -> bool:
-    return len(text) == 11 and text[3] == text[6] == "-" and accepted(to.ssn, text)
-
-
-def is_date(text: str) -> bool:
-    return column_format([text]) == DateFormat.ISO and len(text) == 10
-
-
-def is_moment(text: str) -> bool:
-    return len(text) > 10 and accepted(to.appointment, text)
-
-
-def is_phone(text: str) -> bool:
-    return accepted(to.provider_phone, text)
 
 
 _LOOKS_LIKE: Final[dict[str, Callable[[str], bool]]] = {

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from calls.intake.looks import is_value
+
 
 class FileRefused(Exception):
     """The file as a whole cannot be used; `message` is a sentence for the person who uploaded it."""
@@ -109,7 +111,7 @@ class Header(NamedTuple):
 def rows_of(records: Records, limits: Limits, known: Known) -> tuple[list[str], Rows]:
     """The headers and the rows below them, both within the limits. Raises FileRefused."""
     header = _header(records(), known)
-    _refuse_header(header, limits)
+    _refuse_header(header, limits, known)
     rows = Rows(records, header.number, len(header.names), header.titles)
     return header.names, replace(rows, count=_measured(rows, limits))
 
@@ -154,14 +156,18 @@ def _header(records: Iterator[list[str]], known: Known) -> Header:
     return first
 
 
-def _refuse_header(header: Header, limits: Limits) -> None:
+def _refuse_header(header: Header, limits: Limits, known: Known) -> None:
     if len(header.names) > limits.max_columns:
         raise too_many_columns(header.number, len(header.names), limits)
     if max(map(len, header.names)) > limits.max_cell:
         raise cell_too_long(header.number)
-    if not any(character.isalpha() for name in header.names for character in name):
+    has_letters = any(character.isalpha() for name in header.names for character in name)
+    # A first patient taken for names would be no call, and shown and kept as names are.
+    if not has_letters or sum(map(is_value, header.names)) > known(header.names):
         raise FileRefused(
-            "no_header", "The calls file must have the names of its columns in the first row"
+            "no_header",
+            "The calls file must have the names of its columns in the first row, "
+            "like Patient name and Provider phone",
         )
 
 

@@ -80,6 +80,19 @@ def test_a_file_about_something_else_is_refused() -> None:
         propose(read_table(b"Colour,Shape\nblue,round\n"))
 
 
+@pytest.mark.parametrize("width", [3, 9, len(SAMPLE)])
+def test_a_file_without_names_is_refused_without_a_word_of_its_first_patient(width: int) -> None:
+    patient = ",".join(cell for cell in list(SAMPLE.values())[:width] if "," not in cell)
+    with pytest.raises(FileRefused) as caught:
+        propose(read_table(f"{patient}\n{patient}\n".encode()))
+    assert "names of" in caught.value.message
+    assert not any(cell in caught.value.message for cell in filter(None, SAMPLE.values()))
+
+
+def test_columns_that_are_called_like_states_are_names() -> None:
+    assert propose(table(headers={"external_reference_id": "ID", "notes": "MD"})).plan.mapping
+
+
 US = {"patient_dob": "04/13/1967"}
 EITHER = {"patient_dob": "04/05/1967"}
 
