@@ -6,6 +6,8 @@ line break inside quotation marks does not start a new one.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from calls.intake.looks import is_value
@@ -95,23 +97,26 @@ class Table:
 Records = Callable[[], Iterator[list[str]]]
 Known = Callable[[Sequence[str]], int]  # how many fields these names mean
 
-LOOKED_THROUGH = 20  # records until the names of the columns
-NAMES_IN_A_FIRST_ROW = 2
+LOOKED_THROUGH = 20  # records that may hold the names of the columns
 NAMES_BELOW_A_TITLE = 6  # no row of data has as many
 
 
 class Header(NamedTuple):
-    """Where the names of the columns stand; `titles`: rows with content above them."""
+    """Where the names of the columns stand; `titles`: rows with content above them.
+
+    `known`: how many of the names mean a field.
+    """
 
     number: int
     names: list[str]
     titles: int
+    known: int
 
 
 def rows_of(records: Records, limits: Limits, known: Known) -> tuple[list[str], Rows]:
     """The headers and the rows below them, both within the limits. Raises FileRefused."""
     header = _header(records(), known)
-    _refuse_header(header, limits, known)
+    _refuse_header(header, limits)
     rows = Rows(records, header.number, len(header.names), header.titles)
     return header.names, replace(rows, count=_measured(rows, limits))
 
@@ -132,38 +137,36 @@ def cell_too_long(number: int) -> FileRefused:
 
 
 def _header(records: Iterator[list[str]], known: Known) -> Header:
-    """The first record that is not blank; where that one names no columns, one below it that surely does.
+    """The first record that is not blank, or one below it that surely names more columns.
 
-    People write a title above the names of the columns.
+    People write a title above the names of the columns, or groups of columns: Patient, Claim, Office.
     """
-    first: Header | None = None
+    headers = list(islice(_possible_headers(records, known), LOOKED_THROUGH))
+    if not headers:
+        raise FileRefused("empty", "The calls file is empty")
+    best = max(headers, key=attrgetter("known"))  # the upper one of two that name as many
+    return best if best.known >= NAMES_BELOW_A_TITLE else headers[0]
+
+
+def _possible_headers(records: Iterator[list[str]], known: Known) -> Iterator[Header]:
     titles = 0
     for number, cells in enumerate(records, 1):
         names = [" ".join(cell.split()) for cell in cells]
         while names and not names[-1]:
             names.pop()
-        if not names:
-            continue
-        header = Header(number, names, titles)
-        first = first or header
-        if known(names) >= (NAMES_IN_A_FIRST_ROW if header is first else NAMES_BELOW_A_TITLE):
-            return header
-        titles += 1
-        if titles == LOOKED_THROUGH:
-            break
-    if first is None:
-        raise FileRefused("empty", "The calls file is empty")
-    return first
+        if names:
+            yield Header(number, names, titles, known(names))
+            titles += 1
 
 
-def _refuse_header(header: Header, limits: Limits, known: Known) -> None:
+def _refuse_header(header: Header, limits: Limits) -> None:
     if len(header.names) > limits.max_columns:
         raise too_many_columns(header.number, len(header.names), limits)
     if max(map(len, header.names)) > limits.max_cell:
         raise cell_too_long(header.number)
     has_letters = any(character.isalpha() for name in header.names for character in name)
     # A first patient taken for names would be no call, and shown and kept as names are.
-    if not has_letters or sum(map(is_value, header.names)) > known(header.names):
+    if not has_letters or sum(map(is_value, header.names)) > header.known:
         raise FileRefused(
             "no_header",
             "The calls file must have the names of its columns in the first row, "

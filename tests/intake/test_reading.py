@@ -227,3 +227,12 @@ def test_a_title_above_the_names_of_the_columns_is_left_out_and_said() -> None:
 def test_names_that_nobody_knows_stay_the_header() -> None:
     table = read_table(b"Colour,Shape\nblue,round\nred,square\n")
     assert (table.headers, len(table.rows), table.notices) == (["Colour", "Shape"], 2, [])
+
+
+def test_groups_above_the_names_are_no_names() -> None:
+    table = read_table(f"Reference,Patient,,Provider,Claim\n{NAMES}\nr,J,d,p,e,c\n".encode())
+    assert (table.headers, len(table.rows)) == (NAMES.split(","), 1)
+
+
+def test_of_two_rows_with_as_many_names_the_upper_one_is_the_header() -> None:
+    assert len(read_table(f"{NAMES}\n{NAMES}\nr,J,d,p,e,c\n".encode()).rows) == 2
