@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from calls.actions import Refused, User, note_batch, note_office
@@ -79,42 +78,48 @@ def join_offices(*, batch: Batch, office: Entity, into: Entity, by: User) -> int
 # --- What is known already ------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Evidence:
-    """References and claim numbers whose answer is known; of a line with both the reference counts.
+    """Cases whose answer is known, each as (reference, claim number): one of them may be "".
 
-    `claims` are in lower case: programs do not agree on it.
+    Both are casefolded: programs do not agree on upper and lower case.
     """
 
-    references: frozenset[str]
-    claims: frozenset[str]
+    known: frozenset[tuple[str, str]]
 
     @property
     def cases(self) -> int:
-        return len(self.references) + len(self.claims)
+        return len(self.known)
 
     def rows_of(self, batch: Batch) -> QuerySet[CallRow]:
-        """The calls of the batch that it makes needless and that were not started yet."""
-        known = Q(external_reference_id__in=self.references) | Q(claim__in=self.claims)
-        rows = batch.rows.alias(claim=Lower("claim_number"))
-        return rows.filter(known, phase__in=WITHDRAWABLE)
+        """The calls of the batch that it makes needless and that were not started yet.
+
+        A reference counts before the claim, unless it is another system's and no row has it.
+        """
+        ours = {text.casefold() for text in batch.rows.values_list(REFERENCE, flat=True)}
+        references = {reference for reference, _ in self.known if reference in ours}
+        claims = {claim for reference, claim in self.known if claim and reference not in ours}
+        rows = batch.rows.filter(phase__in=WITHDRAWABLE)
+        found = [
+            pk
+            for pk, reference, claim in rows.values_list("pk", REFERENCE, CLAIM)
+            if reference.casefold() in references or claim.casefold() in claims
+        ]
+        return rows.filter(pk__in=found)
 
 
 def read_evidence(data: bytes) -> Evidence:
     """Read a file with a column of row references, of claim numbers or of both. Raises FileRefused."""
     table = read_table(data, limits())
-    references, claims = set[str](), set[str]()
-    at = {name: columns_for(table, name) for name in (REFERENCE, CLAIM)}
-    if not any(at.values()):
+    references, claims = (columns_for(table, name) for name in (REFERENCE, CLAIM))
+    if not (references or claims):
         raise FileRefused(
             "missing_columns",
             "The file must have a column of row references or of claim numbers",
         )
-    for line in table.rows:
-        found = {name: first_text(line.cells, columns) for name, columns in at.items()}
-        if found[REFERENCE]:
-            references.add(found[REFERENCE])
-        elif found[CLAIM]:
-            claims.add(found[CLAIM].lower())
-    return Evidence(frozenset(references), frozenset(claims))
+    lines = (
+        (first_text(line.cells, references).casefold(), first_text(line.cells, claims).casefold())
+        for line in table.rows
+    )
+    return Evidence(frozenset(line for line in lines if any(line)))
 
 
 def columns_for(table: Table, name: str) -> list[int]:

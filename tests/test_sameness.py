@@ -71,8 +71,15 @@ def test_a_word_for_no_claim_is_no_evidence(batch, word):
     assert [row.external_reference_id for row in rows] == ["a"]
 
 
-def test_claims_are_the_same_in_whatever_case(batch):
-    rows = sameness.read_evidence(csv_file("Claim number", "wc-A")).rows_of(batch)
+@pytest.mark.parametrize("lines", [("Claim number", "wc-A"), ("Row reference", "A")])
+def test_references_and_claims_are_the_same_in_whatever_case(batch, lines):
+    rows = sameness.read_evidence(csv_file(*lines)).rows_of(batch)
+    assert [row.external_reference_id for row in rows] == ["a"]
+
+
+def test_the_claim_counts_where_the_reference_is_another_systems(batch):
+    data = csv_file("Reference,Claim", "OTHER-1,WC-a", "c,WC-b")
+    rows = sameness.read_evidence(data).rows_of(batch)
     assert [row.external_reference_id for row in rows] == ["a"]
 
 
