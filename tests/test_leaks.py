@@ -45,7 +45,9 @@ def test_a_planted_patient_is_found_nowhere_else(lab, client, user, caplog, temp
     caplog.set_level(logging.DEBUG)
     addresses = uploaded_and_started(client)
     called_although_everything_breaks(lab)
+    client.force_login(user)  # the days that the calls took have ended the session
     addresses += seen_on_every_page(client)
+    addresses += searched_for(client)
     row = CallRow.objects.get()
     assert (row.phase, row.patient_name) == (Phase.COMPLETED, PLANTED["patient_name"])
 
@@ -104,7 +106,21 @@ def seen_on_every_page(client):
     pages = [reverse(name) for name in PAGES]
     pages += [reverse(name, args=[batch.pk]) for name in OF_BATCH]
     pages += [reverse("call", args=[row.pk]), reverse("office", args=[row.entity.pk])]
-    return [found for page in pages for found in addresses_in(client.get(page))]
+    answers = [client.get(page) for page in pages]
+    assert not any("login" in answer.headers.get("Location", "") for answer in answers)
+    return [found for answer in answers for found in addresses_in(answer)]
+
+
+def searched_for(client):
+    """By name, claim and phone; each search finds the call."""
+    found = []
+    for name in ("patient_name", "claim_number", "patient_phone_number"):
+        answers = [client.post(reverse("search"), {"q": PLANTED[name]})]
+        answers.append(client.get(answers[0].url))
+        assert len(answers[1].context["page"].rows) == 1
+        found += [address for answer in answers for address in addresses_in(answer)]
+    assert Session.objects.latest("expire_date").get_decoded()["searches"]
+    return found
 
 
 def addresses_in(answer):

@@ -35,6 +35,20 @@ def cipher() -> MultiFernet:
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS), settings.SECRET_KEY)
 
 
+def encrypted(text: str) -> str:
+    return PREFIX + cipher().encrypt(text.encode()).decode()
+
+
+def decrypted(value: str) -> str:
+    """Raises ValueError for a wrong key and for a plain value."""
+    if not value.startswith(PREFIX):
+        raise ValueError("An encrypted column holds a value that is not encrypted.")
+    try:
+        return cipher().decrypt(value.removeprefix(PREFIX)).decode()
+    except InvalidToken:
+        raise ValueError("An encrypted column cannot be read with the present keys.") from None
+
+
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
     """Text that is encrypted on the way in and decrypted on the way out.
 
@@ -44,17 +58,10 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # not gen
 
     def get_prep_value(self, value: Any) -> str | None:
         text = super().get_prep_value(value)
-        return text if text is None else PREFIX + cipher().encrypt(text.encode()).decode()
+        return text if text is None else encrypted(text)
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:
-        if value is None:
-            return None
-        if not value.startswith(PREFIX):
-            raise ValueError("An encrypted column holds a value that is not encrypted.")
-        try:
-            return cipher().decrypt(value.removeprefix(PREFIX)).decode()
-        except InvalidToken:
-            raise ValueError("An encrypted column cannot be read with the present keys.") from None
+        return None if value is None else decrypted(value)
 
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name != "isnull":

@@ -1,6 +1,6 @@
 """Which calls a list shows: filters from the address, search text from the session, pages by keyset.
 
-Nothing personal stands in an address: a search is kept in the session under a short random id.
+Nothing personal stands in an address: a search is kept, encrypted, in the session under a short random id.
 """
 
 import base64
@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, QueryDict
 
 from calls.models import CallRow
+from calls.models.encrypted import decrypted, encrypted
 from calls.vocabulary import Attendance, HoldReason, Phase, RequestStatus, WaitReason
 
 PAGE_SIZE = 50
@@ -171,14 +172,17 @@ def keep_search(request: HttpRequest, text: str) -> str:
     """Remember a search in the session; returns the id that may stand in an address."""
     kept: dict[str, str] = request.session.get("searches", {})
     name = secrets.token_urlsafe(6)
-    newest = [*kept.items(), (name, " ".join(text.split())[:SEARCH_LENGTH])]
+    newest = [*kept.items(), (name, encrypted(" ".join(text.split())[:SEARCH_LENGTH]))]
     request.session["searches"] = dict(newest[-SEARCHES_KEPT:])
     return name
 
 
 def kept_search(request: HttpRequest, name: str) -> str:
     searches: dict[str, str] = request.session.get("searches", {})
-    return searches.get(name, "")
+    try:
+        return decrypted(searches[name])
+    except (KeyError, ValueError):  # too long ago, or under a key that is gone
+        return ""
 
 
 def matching(text: str) -> Q:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -123,6 +124,15 @@ def test_a_search_finds_by_its_shape_and_never_stands_in_an_address(page, text, 
     assert response.status_code == 302
     assert text.split()[0] not in response.url
     assert names(page.get(response.url)) == (["row-find"] if found else [])
+
+
+def test_a_search_under_a_lost_key_is_no_longer_kept(page, settings):
+    kept = page.post(reverse("search"), {"q": "Delgado"}).url
+    assert b"Delgado" in page.get(kept).content
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    text = page.get(kept).content.decode()
+    assert "Delgado" not in text
+    assert "no longer kept" in text
 
 
 def test_a_search_of_another_session_is_not_shown(page, client):
