@@ -3,6 +3,7 @@
 import logging
 import time
 
+from django.contrib.sessions.backends.db import SessionStore
 from django_q.tasks import async_task
 
 from calls.engine.leasing import SLICE_SECONDS
@@ -65,3 +66,8 @@ def wake_reading(pk: int) -> None:
 def forget_old_files() -> None:
     """Daily: uploaded files that were never read are not kept for longer than a week."""
     receiving.forget_old_files()
+
+
+def forget_old_sessions() -> None:
+    """Daily: a session that is over still says who signed in, and what was searched for."""
+    SessionStore.clear_expired()

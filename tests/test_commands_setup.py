@@ -45,13 +45,14 @@ class TestSetupSchedules:
         assert list(found) == [
             ("calls.tasks.dispatch", "I", 1),
             ("calls.tasks.forget_old_files", "D", None),
+            ("calls.tasks.forget_old_sessions", "D", None),
             ("calls.tasks.poll", "I", 1),
         ]
 
     def test_it_changes_nothing_when_repeated(self) -> None:
         command("setup_schedules")
         before = list(Schedule.objects.order_by("pk").values())
-        assert command("setup_schedules").count("there already") == 3
+        assert command("setup_schedules").count("there already") == 4
         assert list(Schedule.objects.order_by("pk").values()) == before
 
     @pytest.mark.fault(
@@ -68,6 +69,7 @@ class TestSetupSchedules:
         assert set(found) == {
             ("calls.tasks.dispatch", -1),
             ("calls.tasks.forget_old_files", -1),
+            ("calls.tasks.forget_old_sessions", -1),
             ("calls.tasks.poll", -1),
         }
 

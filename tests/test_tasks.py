@@ -1,4 +1,8 @@
+from datetime import timedelta
+
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from calls import tasks
 from calls.engine.pulse import dispatch_pulse, poll_pulse
@@ -73,3 +77,13 @@ def test_options_are_not_shared_between_tasks(queue):
     queue[0][1]["save"] = True
     tasks.wake("poll")
     assert queue[1][1] == {"save": False, "ack_failure": True}
+
+
+@pytest.mark.django_db
+def test_sessions_that_are_over_are_forgotten():
+    now = timezone.now()
+    for name, age in {"over": 1, "open": -1}.items():
+        expires = now - timedelta(hours=age)
+        Session.objects.create(session_key=name, session_data="", expire_date=expires)
+    tasks.forget_old_sessions()
+    assert [session.session_key for session in Session.objects.all()] == ["open"]

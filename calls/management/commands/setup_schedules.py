@@ -9,7 +9,8 @@ from django_q.models import Schedule
 SLICES = ("dispatch", "poll")
 EACH_MINUTE = {"schedule_type": Schedule.MINUTES, "minutes": 1}
 DAILY = {"schedule_type": Schedule.DAILY, "minutes": None}
-SCHEDULES = {**dict.fromkeys(SLICES, EACH_MINUTE), "forget_old_files": DAILY}
+FORGETTING = ("forget_old_files", "forget_old_sessions")
+SCHEDULES = {**dict.fromkeys(SLICES, EACH_MINUTE), **dict.fromkeys(FORGETTING, DAILY)}
 
 
 class Command(BaseCommand):
