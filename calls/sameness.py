@@ -1,5 +1,7 @@
 """The same thing twice: a case (R54), an office (R13), or a question whose answer is known already."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -11,7 +13,7 @@ from calls.engine import claiming
 from calls.intake.cells import clean, says_absent
 from calls.intake.columns import claimed_columns
 from calls.intake.loading import limits
-from calls.intake.reading import FileRefused, read_table
+from calls.intake.reading import FileRefused, SheetToChoose, read_table
 from calls.intake.tables import Table
 from calls.models import Batch, CallRow, Entity
 from calls.tasks import wake
@@ -20,7 +22,8 @@ from calls.vocabulary import WITHDRAWABLE, BatchState, EventKind, HoldReason, Ph
 EVIDENCE = "evidence"
 NAMESAKES_SHOWN = 20
 NO_CLAIM = "not available"  # what Evergrove is told instead of a claim number (R26)
-REFERENCE, CLAIM = "external_reference_id", "claim_number"
+SHEETS_READ = 5
+NAMES = REFERENCE, CLAIM = "external_reference_id", "claim_number"
 
 
 # --- The same case twice --------------------------------------------------------------------------
@@ -108,18 +111,45 @@ class Evidence:
 
 def read_evidence(data: bytes) -> Evidence:
     """Read a file with a column of row references, of claim numbers or of both. Raises FileRefused."""
-    table = read_table(data, limits())
-    references, claims = (columns_for(table, name) for name in (REFERENCE, CLAIM))
-    if not (references or claims):
-        raise FileRefused(
-            "missing_columns",
-            "The file must have a column of row references or of claim numbers",
-        )
+    table = evidence_table(data)
+    references, claims = (columns_for(table, name) for name in NAMES)
     lines = (
         (first_text(line.cells, references).casefold(), first_text(line.cells, claims).casefold())
         for line in table.rows
     )
     return Evidence(frozenset(line for line in lines if any(line)))
+
+
+def evidence_table(data: bytes) -> Table:
+    """The file as a table, of a workbook the only sheet that names cases. Raises FileRefused."""
+    try:
+        sheets = [read_table(data, limits())]
+    except SheetToChoose as several:
+        if len(several.sheets) > SHEETS_READ:
+            raise one_sheet() from None
+        sheets = list(sheets_of(data, several.sheets))
+    found = [table for table in sheets if any(columns_for(table, name) for name in NAMES)]
+    if len(found) > 1:
+        raise one_sheet()
+    if not found:
+        raise FileRefused(
+            "missing_columns",
+            "The file must have a column of row references or of claim numbers",
+        )
+    return found[0]
+
+
+def sheets_of(data: bytes, names: list[str]) -> Iterator[Table]:
+    """Those of the sheets that can be read: a legend beside the cases need not be a table."""
+    for name in names:
+        with contextlib.suppress(FileRefused):
+            yield read_table(data, limits(), sheet=name)
+
+
+def one_sheet() -> FileRefused:
+    return FileRefused(
+        "several_sheets", "More than one sheet could name the cases. Leave one sheet in the file"
+    )
 
 
 def columns_for(table: Table, name: str) -> list[int]:

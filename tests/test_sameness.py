@@ -14,6 +14,7 @@ from calls.models import CallRow, Entity
 from calls.vocabulary import BatchState, EventKind, HoldReason, Phase
 from tests.factories import make_batch, make_row
 from tests.intake.test_loading import load
+from tests.intake.workbooks import workbook
 from tests.views.test_uploads import user  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +82,16 @@ def test_the_claim_counts_where_the_reference_is_another_systems(batch):
     data = csv_file("Reference,Claim", "OTHER-1,WC-a", "c,WC-b")
     rows = sameness.read_evidence(data).rows_of(batch)
     assert [row.external_reference_id for row in rows] == ["a"]
+
+
+def test_of_several_sheets_the_one_with_cases_is_read(batch):
+    notes, bills = [["Legend"], ["paid"]], [["Claim number"], ["WC-a"]]
+    data = workbook({"Notes": notes, "Bills": bills, "Header alone": [["Claim number"]]})
+    assert sameness.read_evidence(data).rows_of(batch).count() == 1
+    with pytest.raises(FileRefused, match="Leave one sheet in the file"):
+        sameness.read_evidence(workbook({"March": bills, "April": bills}))
+    with pytest.raises(FileRefused, match="row references or of claim numbers"):
+        sameness.read_evidence(workbook({"Notes": notes, "More": notes}))
 
 
 def test_rows_of_another_batch_are_left_alone(batch):
