@@ -8,6 +8,7 @@ from calls.models import (
     BlockedPhone,
     CallAttempt,
     CallEvent,
+    CallRow,
     Entity,
     Installation,
     Lease,
@@ -61,8 +62,30 @@ def test_a_queued_row_is_read_only_and_masked(page):
     assert "987657777" not in text
     assert "•••-••-7777" in text
     assert page.post(change(row), {}).status_code == 403
-    found = page.get(reverse("admin:calls_callrow_changelist"), {"q": row.external_reference_id})
-    assert found.context["cl"].result_count == 1
+
+
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.SCHEDULED], ids=["editable", "read-only"])
+def test_what_the_intake_told_of_a_row_is_not_shown(page, phase):
+    """It quotes the patient's phone and date of birth as they were in the file."""
+    told = {"column": "patient_phone_number", "code": "x"}
+    row = factories.make_row(
+        phase,
+        changes=[told | {"before": "(212) 555-0168", "after": "+12125550168"}],
+        warnings=[told | {"message": "Like 1951-02-03"}],
+    )
+    text = page.get(change(row)).content.decode()
+    assert "555-0168" not in text
+    assert "5550168" not in text
+    assert "1951-02-03" not in text
+
+
+def test_nothing_is_searched_for_in_an_address(page):
+    """The admin's search is a GET: what is typed would stand in the address and the history."""
+    ours = [model for model in admin.site._registry if model._meta.app_label == "calls"]
+    assert CallRow in ours
+    for model in ours:
+        text = page.get(reverse(f"admin:calls_{model._meta.model_name}_changelist")).content
+        assert b'name="q"' not in text
 
 
 def test_a_correction_goes_through_the_validator_into_the_timeline(page):
