@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from calls.actions import Refused, User, note_batch, note_office
@@ -50,8 +51,11 @@ def namesakes(batch: Batch) -> list[tuple[Entity, Entity]]:
     fresh = list(renamed.order_by("name", "pk")[:NAMESAKES_SHOWN])
     if not fresh:
         return []
-    plain = Entity.objects.filter(upstream_name__in={office.name for office in fresh})
-    known = {office.name.casefold(): office for office in plain}
+    names = {office.name for office in fresh}
+    # Both: SQLite lowers only the letters of ASCII.
+    same = Q(lowered__in={name.lower() for name in names}) | Q(upstream_name__in=names)
+    found = Entity.objects.annotate(lowered=Lower("upstream_name")).filter(same)
+    known = {office.upstream_name.casefold(): office for office in found}
     return [
         (office, known[office.name.casefold()])
         for office in fresh

@@ -178,6 +178,15 @@ def test_a_new_office_of_a_known_name_may_be_the_same(client, user, two_clinics)
     assert two_clinics.notices == [], "it is no longer true"
 
 
+@pytest.mark.parametrize("name", ["HARBOR PT", "harbor pt"])
+def test_a_known_name_in_another_case_may_be_the_same_office(name):
+    load({"provider_office": "Harbor PT"})
+    other = {"provider_office": name, "provider_office_address": "9 Other St, Albany, NY 12207"}
+    batch = load(other | {"external_reference_id": "elsewhere"})
+    ((office, known),) = sameness.namesakes(batch)
+    assert (office.name, known.upstream_name) == (name, "Harbor PT")
+
+
 def test_an_office_that_other_rows_name_stays(two_clinics):
     ((office, known),) = sameness.namesakes(two_clinics)
     make_row(entity=office)
