@@ -62,14 +62,27 @@ def test_a_planted_patient_is_found_nowhere_else(lab, client, user, caplog, temp
 
 
 def uploaded_and_started(client):
-    """A good line and a wrong one; returns the addresses that were led to."""
+    """A good line and wrong ones, some of which are told with a value of the patient's.
+
+    Returns the addresses that were led to.
+    """
+    wrong = [
+        {"outbound_phone_number": "1"},
+        {"patient_phone_number": "(212) 555-0168 x44"},
+        {"local_timezone": PLANTED["patient_name"]},  # a cell that slipped
+    ]
     file = file_of(
-        PLANTED, PLANTED | {"external_reference_id": "row-2", "outbound_phone_number": "1"}
+        PLANTED,
+        *[
+            PLANTED | {"external_reference_id": f"row-{line}"} | cell
+            for line, cell in enumerate(wrong)
+        ],
     )
     answers = [client.post(reverse("upload"), {"file": file, "token": uuid4().hex})]
     for upload in Upload.objects.filter(content__isnull=False):
         receiving.read(upload)
     batch = Batch.objects.latest("pk")
+    assert (batch.accepted, batch.rejected) == (1, 3)
     answers += [client.get(reverse(name, args=[batch.pk])) for name in OF_BATCH]
     answers += [client.post(reverse("upload_confirm", args=[batch.pk]), {"when": "now"})]
     return [found for answer in answers for found in addresses_in(answer)]

@@ -1,5 +1,6 @@
 """A database of the first version, with rows in every phase and every table, is brought up to date."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,8 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from calls.models import BlockedPhone, CallRow, Lease, Upload, Upstream
+from calls.models import BlockedPhone, CallRow, Lease, RejectedLine, Upload, Upstream
+from calls.models.encrypted import PREFIX
 from calls.vocabulary import BatchState, HoldReason, Phase
 from tests.factories import (
     make_attempt,
@@ -65,6 +67,17 @@ def everything(columns):
     return found
 
 
+def stored_problems():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT problems FROM calls_rejectedline ORDER BY id")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def problems_of_the_first_version():
+    """In the clear, as JSON."""
+    return [json.loads(found) for found in stored_problems()]
+
+
 @pytest.mark.fault(
     "Database",
     "Upgrade of a database with rows in every phase",
@@ -75,12 +88,15 @@ def test_an_upgrade_keeps_every_row_as_it_is(first_version):
     first_version()
     tables = [name for name in connection.introspection.table_names() if name.startswith("calls_")]
     columns = {table: columns_of(table) for table in tables}
-    before = everything(columns)
+    columns["calls_rejectedline"].remove("problems")  # encrypted since
+    before, problems = everything(columns), problems_of_the_first_version()
     assert [table for table in tables if not before[table]] == []
     assert "ask_first" not in columns["calls_callrow"]
 
     call_command("migrate", verbosity=0)
     assert everything(columns) == before
+    assert list(RejectedLine.objects.order_by("pk").values_list("problems", flat=True)) == problems
+    assert all(text.startswith(PREFIX) for text in stored_problems())
     assert set(CallRow.objects.values_list("phase", flat=True)) == set(Phase)
     assert not CallRow.objects.filter(ask_first=True).exists()
     assert BlockedPhone.objects.count() == 1

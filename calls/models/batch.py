@@ -1,7 +1,7 @@
 from django.conf import settings
 from django.db import models
 
-from calls.models.encrypted import EncryptedTextField
+from calls.models.encrypted import EncryptedJSONField, EncryptedTextField
 from calls.vocabulary import BatchState, LatencyMode, PauseReason
 
 
@@ -79,7 +79,8 @@ class RejectedLine(models.Model):
     # "ivr_guide" goes to the office.
     added = EncryptedTextField(null=True)
     is_skipped = models.BooleanField(default=False)
-    problems = models.JSONField()  # [{line, column, code, message, severity, suggestion}]
+    # [{line, column, code, message, severity, suggestion}]; some quote the cell, or suggest another one
+    problems = EncryptedJSONField()
 
     class Meta:
         constraints = [

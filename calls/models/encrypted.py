@@ -1,6 +1,7 @@
 """A text column that is ciphertext in the database, in its backups and in its write-ahead log."""
 
 import base64
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -67,3 +68,14 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # not gen
         if lookup_name != "isnull":
             raise FieldError("An encrypted column cannot be searched.")
         return super().get_lookup(lookup_name)
+
+
+class EncryptedJSONField(EncryptedTextField):
+    """Lists and dictionaries, kept as encrypted JSON."""
+
+    def get_prep_value(self, value: Any) -> str | None:
+        return None if value is None else super().get_prep_value(json.dumps(value))
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
+        text = super().from_db_value(value, expression, connection)
+        return None if text is None else json.loads(text)

@@ -49,7 +49,7 @@ def test_what_takes_long_is_done_before_the_transaction(monkeypatch) -> None:
 
     monkeypatch.setattr(EncryptedTextField, "get_prep_value", noting)
     assert receiving.read(upload)
-    assert inside == [False] * 4  # three SSNs and the cells of a rejected line
+    assert inside == [False] * 5  # three SSNs, the cells and the problems of a rejected line
 
 
 @pytest.mark.django_db(transaction=True)
