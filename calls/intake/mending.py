@@ -5,8 +5,8 @@ rows mended later come as another upload, which skips what is here already.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,38 +15,34 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from calls.intake.filerules import FileRules, rules_of
+from calls.intake.guiding import IVR_GUIDE, forget_line
 from calls.intake.phones import extension_of
-from calls.intake.storing import CheckedLine, Store, known_rows
+from calls.intake.settling import (
+    GUIDED,
+    KEPT,
+    REFERENCE,
+    Mended,
+    added_of,
+    cells_of,
+    clean_lines,
+    count,
+    settle,
+)
+from calls.intake.storing import CheckedLine
 from calls.intake.tables import Line
 from calls.intake.validating import RowProblem
-from calls.models import Batch, CallEvent, CallRow, Entity, RejectedLine
+from calls.models import Batch, Entity, RejectedLine
 from calls.vocabulary import BatchState, EventKind, Phase
 
 AT_ONCE = 500  # lines of one transaction
 MOST = 5_000  # lines that one click mends
-IVR_GUIDE = "ivr_guide"
-REFERENCE = "external_reference_id"
 PHONE = "outbound_phone_number"
-KEPT = ("cells", "original_cells", "added", "is_skipped", "problems", "row")
 
 Typed = dict[str, str]
 
 
 class CannotMend(Exception):
     """The line or its batch has moved on; the message is for the person who tried."""
-
-
-@dataclass
-class Mended:
-    """Numbers of the lines that became rows, and of those that still have a problem."""
-
-    fixed: list[int] = field(default_factory=list)
-    left: list[int] = field(default_factory=list)
-
-    def __iadd__(self, other: "Mended") -> "Mended":
-        self.fixed += other.fixed
-        self.left += other.left
-        return self
 
 
 # --- Mending --------------------------------------------------------------------------------------
@@ -112,78 +108,6 @@ def check(line: RejectedLine, rules: FileRules, *, now: datetime) -> CheckedLine
     return found
 
 
-def settle(
-    batch: Batch, lines: list[RejectedLine], checked: list[CheckedLine], *, by: Any, now: datetime
-) -> Mended:
-    """Store the clean lines as rows of the draft, and all lines as they are now."""
-    clean = refuse_known(lines, checked)
-    store = Store(batch, now)
-    store.insert_lines([found for _, found in clean])
-    rows = known_rows(reference_of(found) for _, found in clean)
-    for line, found in clean:
-        line.row = rows[reference_of(found)]
-        guide_office(line.row.entity, added_of(line).get(IVR_GUIDE, ""), by=by, now=now)
-    RejectedLine.objects.bulk_update(lines, KEPT, batch_size=100)
-    count(batch, fixed=len(clean), notices=store.book.notices)
-    fixed = [line.line for line, _ in clean]
-    return Mended(fixed, [line.line for line in lines if line.row_id is None])
-
-
-def refuse_known(
-    lines: list[RejectedLine], checked: list[CheckedLine]
-) -> list[tuple[RejectedLine, CheckedLine]]:
-    """The lines without errors whose reference is new; of the others the problem is noted."""
-    pairs = [pair for pair in zip(lines, checked, strict=True) if not pair[1].errors]
-    known, seen, clean = known_rows(reference_of(found) for _, found in pairs), dict[str, int](), []
-    for line, found in pairs:
-        reference = reference_of(found)
-        if row := known.get(reference):
-            line.problems = [asdict(used_reference(line, row))]
-        elif reference in seen:
-            line.problems = [asdict(repeated_reference(line, reference, seen[reference]))]
-        else:
-            seen[reference] = line.line
-            clean.append((line, found))
-    return clean
-
-
-def used_reference(line: RejectedLine, row: CallRow) -> RowProblem:
-    """Another row of this file has the reference, or a call of an earlier batch."""
-    if row.batch_id == line.batch_id:
-        return repeated_reference(line, row.external_reference_id, row.line)
-    message = (
-        f"Row reference {row.external_reference_id} is already used (batch {row.batch_id}). "
-        "Give this row another one, or skip it"
-    )
-    return RowProblem(line.line, REFERENCE, "known_reference", message)
-
-
-def repeated_reference(line: RejectedLine, reference: str, other: int) -> RowProblem:
-    message = f"Row reference must be different on every row. {reference} is also on row {other}"
-    return RowProblem(line.line, REFERENCE, "repeated_reference", message)
-
-
-def guide_office(office: Entity, text: str, *, by: Any, now: datetime) -> None:
-    """Add a line to the office's IVR guide, which is sent before its next call; nothing when it is there."""
-    office.refresh_from_db(fields=["ivr_guide"])
-    if not text or text in office.ivr_guide.splitlines():
-        return
-    guide = f"{office.ivr_guide.rstrip()}\n{text}".lstrip()
-    Entity.objects.filter(pk=office.pk).update(ivr_guide=guide, version=F("version") + 1)
-    CallEvent.objects.create(
-        entity=office, at=now, kind=EventKind.OFFICE_SAVED, actor=by, detail=IVR_GUIDE
-    )
-
-
-def count(batch: Batch, *, fixed: int, notices: Sequence[str] = ()) -> None:
-    """`fixed` lines have become rows; a negative number came back."""
-    Batch.objects.filter(pk=batch.pk).update(
-        accepted=F("accepted") + fixed,
-        rejected=F("rejected") - fixed,
-        notices=[*batch.notices, *notices],
-    )
-
-
 # --- The same fault in many rows ------------------------------------------------------------------
 def mend_alike(
     *, lines: QuerySet[RejectedLine], batch: Batch, column: str, code: str, value: str = "", by: Any
@@ -214,26 +138,48 @@ def moved_extension(line: RejectedLine, column: str, rules: FileRules) -> Typed:
 
 # --- Undo and skip --------------------------------------------------------------------------------
 @transaction.atomic
-def undo(*, line: RejectedLine) -> None:
+def undo(*, line: RejectedLine, by: Any = None) -> None:
     """Take the row out of the draft again and restore the line as it was in the file. Raises CannotMend."""
     batch, now = draft_or_refuse(line.batch), timezone.now()
     line = batch.rejected_lines.get(pk=line.pk)
     if line.row_id is not None:
-        take_out(batch, line)
+        take_out(batch, line, by=by, now=now)
     line.row, line.added = None, None
     line.cells, line.original_cells = line.original_cells or line.cells, None
-    if refuse_known([line], [check(line, rules_of(batch), now=now)]):
+    rules = rules_of(batch)
+    if clean_lines([line], [check(line, rules, now=now)], rules):
         message = "Nothing is wrong with this row any more. Save it to add it to this batch"
         line.problems = [asdict(RowProblem(line.line, REFERENCE, "mended_elsewhere", message))]
     line.save(update_fields=KEPT)
 
 
-def take_out(batch: Batch, line: RejectedLine) -> None:
+def take_out(batch: Batch, line: RejectedLine, *, by: Any, now: datetime) -> None:
     row = batch.rows.filter(mended_from=line, phase=Phase.READY, request_id=None).first()
     if row is None:
         raise CannotMend("This row is in another batch by now, or on its way to Evergrove.")
+    if row.events.filter(kind=EventKind.UPDATED).exists():
+        raise CannotMend(
+            "This row took the place of what an earlier file said, which is not kept. "
+            "Correct the call on its page, or withdraw it there."
+        )
+    office, added = row.entity, added_of(line)
     row.delete()
     count(batch, fixed=-1)
+    if GUIDED in added:
+        take_back_guide(office, added[IVR_GUIDE], by=by, now=now)
+    # What was made for this row alone goes with it; what Evergrove knows stays.
+    Entity.objects.filter(pk=office.pk, entity_id=None, rows=None, claimed_by="").delete()
+
+
+def take_back_guide(office: Entity, text: str, *, by: Any, now: datetime) -> None:
+    """The line in the guide goes, unless another mended row needs it: then it is that one's."""
+    mended = RejectedLine.objects.filter(row__entity=office, added__isnull=False)
+    for other in mended.iterator():
+        if (added := added_of(other)).get(IVR_GUIDE) == text:
+            other.added = json.dumps(added | {GUIDED: "yes"})
+            other.save(update_fields=["added"])
+            return
+    forget_line(office, text, by=by, now=now)
 
 
 @transaction.atomic
@@ -265,17 +211,3 @@ def unskip(batch: Batch, lines: list[RejectedLine]) -> None:
 def open_lines(batch: Batch) -> QuerySet[RejectedLine]:
     """Lines that neither became a row nor were skipped."""
     return batch.rejected_lines.filter(row=None, is_skipped=False)
-
-
-def cells_of(line: RejectedLine) -> list[str]:
-    cells: list[str] = json.loads(line.cells)
-    return cells
-
-
-def added_of(line: RejectedLine) -> dict[str, str]:
-    added: dict[str, str] = json.loads(line.added) if line.added else {}
-    return added
-
-
-def reference_of(found: CheckedLine) -> str:
-    return found.values.external_reference_id

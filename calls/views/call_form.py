@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from calls import actions
 from calls.forms import MOVE, CallForm, without_extension
 from calls.intake import storing
-from calls.intake.mending import guide_office
+from calls.intake.guiding import guide_office
 from calls.models import CallRow
 from calls.views.finding import number_or_none
 from calls.views.signed_in import Request

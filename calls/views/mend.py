@@ -15,8 +15,9 @@ from calls import actions, sameness
 from calls.attention import counted
 from calls.intake import mending
 from calls.intake.fields import FIELD
-from calls.intake.mending import CannotMend, Mended
+from calls.intake.mending import CannotMend
 from calls.intake.reading import Limits
+from calls.intake.settling import Mended
 from calls.models import Batch, RejectedLine
 from calls.views.finding import number_or_none
 from calls.views.people import person
@@ -36,6 +37,8 @@ def line_save(request: HttpRequest, pk: int, line: int) -> HttpResponse:
         done = save_line(request, found)
         if done.fixed:
             return f"Row {found.line:,} fixed."
+        if done.unchanged:
+            return f"Row {found.line:,} is already here as it is now, and is skipped."
         return f"Row {found.line:,} is saved and still needs a fix."
 
     return act(request, found, save)
@@ -64,7 +67,7 @@ def line_undo(request: HttpRequest, pk: int, line: int) -> HttpResponse:
     found = find(pk, line)
 
     def undo() -> str:
-        mending.undo(line=found)
+        mending.undo(line=found, by=person(request))
         return f"Row {found.line:,} is as it was in your file."
 
     return act(request, found, undo)
@@ -129,11 +132,13 @@ def upload_fix(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("upload_review", pk)
     messages.success(request, said_of(done))
-    return redirect(review_url(request, batch, sorted([*done.fixed, *done.left])))
+    return redirect(review_url(request, batch, sorted([*done.fixed, *done.left, *done.unchanged])))
 
 
 def said_of(done: Mended) -> str:
     said = f"{counted(len(done.fixed), 'row', 'rows')} fixed."
+    if done.unchanged:
+        said += f" {counted(len(done.unchanged), 'row is', 'rows are')} already here and skipped."
     if done.left:
         said += f" {counted(len(done.left), 'row needs', 'rows need')} another fix."
     return said

@@ -9,7 +9,8 @@ from calls.intake import summing
 from calls.intake.cells import clean
 from calls.intake.fields import FIELD
 from calls.intake.filerules import FileRules, rules_of
-from calls.intake.mending import IVR_GUIDE, REFERENCE, added_of, cells_of
+from calls.intake.guiding import IVR_GUIDE
+from calls.intake.settling import REFERENCE, added_of, cells_of
 from calls.models import Batch, CallRow, RejectedLine
 
 LONG = {"notes", "provider_office_address"}
@@ -19,7 +20,12 @@ SECRET = {"patient_ssn"}
 MASKED = {"patient_ssn", "patient_dob", "patient_phone_number"}
 # A contradiction may lie in the other field as well.
 RELATED = {("date_of_injury", "before_birth"): "patient_dob"}
-EARLIER_CALL = {"reference_already_sent", "reference_withdrawn", "known_reference"}
+EARLIER_CALL = {
+    "reference_already_sent",
+    "reference_withdrawn",
+    "known_reference",
+    "unchanged",
+}
 
 
 class Entry(NamedTuple):

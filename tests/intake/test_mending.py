@@ -2,13 +2,14 @@
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from calls import actions
 from calls.exports import reject_lines
-from calls.intake import mending
+from calls.intake import mending, settling
 from calls.intake.loading import load_file
 from calls.intake.mending import CannotMend
 from calls.intake.summing import problem_groups, totals
@@ -119,12 +120,49 @@ def test_a_repeated_reference_is_mended_by_another_one():
     assert mend(line, external_reference_id="row-0099").fixed == [3]
 
 
-def test_a_reference_of_an_earlier_call_does_not_replace_it():
+def test_a_typed_reference_of_another_case_does_not_replace_it():
     load({})
-    line = only_line(load({"external_reference_id": "", "body_part": "knee"}))
+    line = only_line(load({"external_reference_id": "", "eoc_number": "EOC-9"}))
     mend(line, external_reference_id="row-0001")
     assert codes(line) == ["known_reference"]
-    assert CallRow.objects.get().body_part == "left shoulder"
+    assert CallRow.objects.get().eoc_number == "EOC-1"
+
+
+def test_a_mended_line_replaces_what_an_earlier_file_said_of_its_row():
+    first = load({"body_part": "knee"})
+    second = load({"local_timezone": "EST"})
+    line = only_line(second)
+    assert mend(line, local_timezone="America/New_York").fixed == [2]
+    row = CallRow.objects.get()
+    assert (row.batch, row.body_part) == (second, "left shoulder")
+    assert (counts(first), counts(second)) == ((0, 0, 0), (1, 0, 0))
+
+
+def test_a_mended_line_that_is_here_already_is_skipped():
+    first = load({})
+    second = load({"local_timezone": "EST"})
+    line = only_line(second)
+    done = mend(line, local_timezone="America/New_York")
+    assert (done.fixed, done.left, done.unchanged) == ([], [], [2])
+    assert (codes(line), line.is_skipped) == (["unchanged"], True)
+    assert (CallRow.objects.get().batch, counts(second)) == (first, (0, 1, 1))
+
+
+def test_a_mended_line_of_a_call_that_was_sent_is_refused_in_those_words():
+    load({"body_part": "knee"})
+    CallRow.objects.update(phase=Phase.SCHEDULED, request_id=uuid4())
+    line = only_line(load({"local_timezone": "EST"}))
+    mend(line, local_timezone="America/New_York")
+    assert codes(line) == ["reference_already_sent"]
+
+
+def test_a_row_that_was_mended_in_two_files_belongs_to_the_later_one():
+    first = load({"local_timezone": "EST"})
+    mend(only_line(first), local_timezone="America/New_York")
+    second = load({"local_timezone": "EST", "body_part": "knee"})
+    mend(only_line(second), local_timezone="America/New_York")
+    assert CallRow.objects.get().mended_from == only_line(second)
+    assert (only_line(first).is_skipped, counts(first)) == (True, (0, 1, 1))
 
 
 def test_two_lines_mended_at_once_cannot_share_a_reference():
@@ -136,7 +174,7 @@ def test_two_lines_mended_at_once_cannot_share_a_reference():
 
 def test_a_reference_that_was_taken_in_this_moment_is_no_fault_of_the_page(monkeypatch):
     batch = load({}, {"external_reference_id": ""})
-    monkeypatch.setattr(mending, "known_rows", lambda references: {})
+    monkeypatch.setattr(settling, "known_rows", lambda references: {})
     with pytest.raises(CannotMend, match="Save again"):
         mend(only_line(batch), external_reference_id="row-0001")
     assert counts(batch) == (1, 1, 0)
@@ -232,6 +270,46 @@ def test_typing_another_phone_forgets_the_extension():
         "",
         "+12125550111",
     )
+
+
+def test_undo_takes_the_extension_out_of_the_guide_again():
+    batch = load({}, {"outbound_phone_number": "212-555-0199 x77"})
+    mend_alike(batch, "outbound_phone_number", "extension")
+    mending.undo(line=only_line(batch))
+    office = Entity.objects.get()
+    assert (office.ivr_guide, office.version) == ("", 3)
+
+
+def test_undo_leaves_what_the_guide_said_before():
+    load({})
+    Entity.objects.update(ivr_guide="Extension 77")
+    batch = load(
+        {
+            "external_reference_id": "b",
+            "outbound_phone_number": "212-555-0199 x77",
+            "eoc_number": "9",
+        }
+    )
+    mend_alike(batch, "outbound_phone_number", "extension")
+    mending.undo(line=only_line(batch))
+    assert Entity.objects.get().ivr_guide == "Extension 77"
+
+
+def test_an_extension_of_two_rows_leaves_the_guide_with_the_last_of_them():
+    batch = load({}, *[{"outbound_phone_number": "212-555-0199 x77"}] * 2)
+    mend_alike(batch, "outbound_phone_number", "extension")
+    guides = []
+    for line in batch.rejected_lines.order_by("line"):
+        mending.undo(line=line)
+        guides.append(Entity.objects.get().ivr_guide)
+    assert guides == ["Extension 77", ""]
+
+
+def test_undo_forgets_the_office_that_was_made_for_the_row():
+    batch = load({"outbound_phone_number": "12"})
+    mend(only_line(batch), outbound_phone_number="2125550177")
+    mending.undo(line=only_line(batch))
+    assert not Entity.objects.exists()
 
 
 def test_the_extension_of_a_patient_goes_to_the_notes():
