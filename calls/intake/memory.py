@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from calls.exports import REASON
 from calls.intake.planning import ColumnPlan, plan_of
 from calls.models import ColumnMemory, Upload
 from calls.models.encrypted import derived_key
@@ -25,7 +26,10 @@ def earlier_upload(upload: Upload) -> Upload | None:
 
 
 def headers_digest(headers: Sequence[str]) -> str:
+    """The same for the rejected rows of a file as for the file: they only have a reason behind them."""
     folded = [" ".join(header.casefold().split()) for header in headers]
+    if folded[-1:] == [REASON]:
+        folded.pop()
     return sha256(json.dumps(folded).encode()).hexdigest()
 
 
@@ -43,7 +47,8 @@ def recalled(headers: Sequence[str]) -> ColumnPlan | None:
             "derive_reference": found.derive_reference,
         }
     )
-    return None if plan.missing() else plan
+    is_inside = all(at < len(headers) for at in plan.mapping.values())
+    return plan if is_inside and not plan.missing() else None
 
 
 def remember(headers: Sequence[str], plan: ColumnPlan, *, by: Any) -> None:

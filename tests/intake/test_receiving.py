@@ -9,8 +9,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from calls.intake import receiving
-from calls.intake.loading import Overtaken
+from calls.exports import reject_lines
+from calls.intake import memory, receiving
+from calls.intake.loading import Overtaken, load_file
+from calls.intake.planning import ColumnPlan
 from calls.intake.reading import FileRefused
 from calls.intake.storing import Store
 from calls.models import Batch, CallRow, ColumnMemory, RejectedLine, Upload
@@ -137,6 +139,26 @@ def test_confirmed_columns_are_remembered_for_the_same_headers() -> None:
     again = received(file_of({"body_part": "Neck"}, headers={"outbound_phone_number": "Dial me"}))
     assert again.batch.state == BatchState.LOADING
     assert ColumnMemory.objects.count() == 1
+
+
+def test_rejected_rows_are_read_again_as_their_file_was() -> None:
+    headers = {"outbound_phone_number": "Dial me"}
+    upload = received(file_of({"patient_dob": "soon"}, headers=headers))
+    table = receiving.table_of(upload)
+    plan = receiving.proposed(upload, table).plan
+    receiving.confirm(upload, table, receiving.weighed(table, plan), by=None)
+    receiving.read(upload)
+    rejects = "".join(reject_lines(upload.batch)).replace("soon", "1967-04-13")
+    again = load_file(rejects.encode(), name="rejects.csv")
+    assert counts(again) == (1, 0, 0)
+
+
+def test_what_is_remembered_of_a_wider_file_is_not_taken_for_a_narrower_one() -> None:
+    headers = [*SAMPLE, "Reason"]
+    mapping = {name: at for at, name in enumerate(SAMPLE)} | {"notes": len(SAMPLE)}
+    memory.remember(headers, ColumnPlan(mapping), by=None)
+    assert memory.recalled(headers) is not None
+    assert memory.recalled(headers[:-1]) is None
 
 
 def test_a_file_that_nobody_went_on_with_is_forgotten_after_a_week() -> None:
