@@ -52,6 +52,8 @@ API_CONCURRENCY = env.int("API_CONCURRENCY", 32)  # requests in flight per kind 
 CALL_TIMEOUT_HOURS = env.float("CALL_TIMEOUT_HOURS", 72.0)  # R79
 OUTCOME_GRACE_HOURS = env.float("OUTCOME_GRACE_HOURS", 24.0)  # R80
 SSN_POLICY = env.str("SSN_POLICY", "as_given")  # as_given, last4 or none, R43
+if not 1 <= TRIGGER_CONFIRM_WAIT <= 86_400:  # without a wait a late trigger would be sent again
+    raise ImproperlyConfigured("TRIGGER_CONFIRM_WAIT must be between 1 and 86400 (seconds).")
 if TRIGGER_RETRY not in {"auto", "hold"}:
     raise ImproperlyConfigured("TRIGGER_RETRY must be auto or hold.")
 if SSN_POLICY not in {"as_given", "last4", "none"}:
@@ -129,7 +131,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "calls.views.system.frame",
+                "calls.views.frame.frame",
             ],
         },
     }

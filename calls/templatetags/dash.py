@@ -340,12 +340,11 @@ def nav_item(
     label: str,
     section: str = "",
     key: str = "",
-    count: int | str = "",
-    of: str = "",
+    badge: Any = None,
 ) -> dict[str, Any]:
     """A link of the rail; current on every page whose URL name starts with `section`.
 
-    `key` is the letter after `g` that goes there; `count` is shown as a badge and read with `of`.
+    `key` is the letter after `g` that goes there; `badge` is one of the frame's.
     """
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
@@ -355,8 +354,7 @@ def nav_item(
         "icon_name": icon_name,
         "label": label,
         "key": key,
-        "count": count,
-        "of": of,
+        "badge": badge,
         "current": here.startswith(section or url_name),
     }
 

@@ -16,7 +16,7 @@ from calls.reports import BatchCounts, batch_counts, counts_of
 from calls.views import batch_state
 from calls.views.downloads import csv_response
 from calls.views.finding import number_or_none
-from calls.views.live import activity_etag, fragment
+from calls.views.live import activity_etag, answer, fragment
 from calls.views.people import person
 from calls.vocabulary import BatchState, Phase
 
@@ -36,7 +36,7 @@ def batches(request: HttpRequest) -> HttpResponse:
     before = number_or_none(request.GET.get("before"))
     page = others(before)
     context = {
-        **under_way_part(),
+        **under_way_part(request),
         "page": with_counts(page[:PAGE_SIZE]),
         "older": page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None,
         "is_first_page": before is None,
@@ -45,18 +45,18 @@ def batches(request: HttpRequest) -> HttpResponse:
 
 
 def list_etag(request: HttpRequest) -> str:
-    return activity_etag("batches", seconds=ETAG_SECONDS)
+    return activity_etag(request, "batches", seconds=ETAG_SECONDS)
 
 
 @require_GET
 @fragment
 @condition(etag_func=list_etag)
 def batches_live(request: HttpRequest) -> HttpResponse:
-    return render(request, "calls/_batches_live.html", under_way_part())
+    return answer(request, "calls/_batches_live.html", under_way_part(request))
 
 
-def under_way_part() -> dict[str, Any]:
-    etag = activity_etag("batches", seconds=ETAG_SECONDS)
+def under_way_part(request: HttpRequest) -> dict[str, Any]:
+    etag = list_etag(request)
     found = Batch.objects.filter(state__in=UNDER_WAY).order_by("-pk")
     running = sorted(found, key=lambda batch: batch.state == BatchState.PAUSED)
     is_running = any(batch.state == BatchState.RUNNING for batch in running)
@@ -84,12 +84,12 @@ def find(pk: int) -> Batch:
 
 @require_GET
 def batch(request: HttpRequest, pk: int) -> HttpResponse:
-    return render(request, "calls/batch.html", whole(find(pk)))
+    return render(request, "calls/batch.html", whole(request, find(pk)))
 
 
 def batch_etag(request: HttpRequest, pk: int) -> str:
     state = Batch.objects.filter(pk=pk).values_list("state", flat=True).first()
-    return activity_etag(pk, state, seconds=ETAG_SECONDS)
+    return activity_etag(request, pk, state, seconds=ETAG_SECONDS)
 
 
 @require_GET
@@ -97,12 +97,12 @@ def batch_etag(request: HttpRequest, pk: int) -> str:
 @condition(etag_func=batch_etag)
 def batch_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The moving part. The buttons come along only when other ones are needed."""
-    context = whole(find(pk)) | {"buttons_shown": request.GET.get("buttons", "")}
-    return render(request, "calls/_batch_answer.html", context)
+    context = whole(request, find(pk)) | {"buttons_shown": request.GET.get("buttons", "")}
+    return answer(request, "calls/_batch_answer.html", context)
 
 
-def whole(found: Batch) -> dict[str, Any]:
-    etag = activity_etag(found.pk, found.state, seconds=ETAG_SECONDS)
+def whole(request: HttpRequest, found: Batch) -> dict[str, Any]:
+    etag = activity_etag(request, found.pk, found.state, seconds=ETAG_SECONDS)
     counts = batch_counts(found)
     can_take_back = found.state in UNDER_WAY and counts.by_phase[Phase.READY] == counts.rows
     return {
@@ -144,8 +144,8 @@ def act(request: HttpRequest, found: Batch, action: Callable[[], str]) -> HttpRe
     if not getattr(request, "htmx", False):
         (messages.error if refusal else messages.success)(request, said)
         return redirect("batch", found.pk)
-    context = whole(find(found.pk)) | {"said": said, "refusal": refusal}
-    return render(request, "calls/_batch.html", context, status=409 if refusal else 200)
+    context = whole(request, find(found.pk)) | {"said": said, "refusal": refusal}
+    return answer(request, "calls/_batch.html", context, status=409 if refusal else 200)
 
 
 @require_POST

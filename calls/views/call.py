@@ -22,7 +22,7 @@ from calls.models import CallRow, Entity, Outcome
 from calls.outcomes.reviewing import REVIEW_REASONS
 from calls.outcomes.verdict import Situation, verdict
 from calls.views.buttons import CANNOT_STOP, buttons_for
-from calls.views.live import fragment
+from calls.views.live import answer, etag_of, fragment
 from calls.views.sending import sent_fields
 from calls.views.signed_in import Request
 from calls.views.timeline import entries
@@ -39,11 +39,11 @@ def row_for_page(pk: int) -> CallRow:
 # --- The page -------------------------------------------------------------------------------------
 @require_GET
 def call(request: Request, pk: int) -> HttpResponse:
-    return render(request, "calls/call.html", page_context(pk))
+    return render(request, "calls/call.html", page_context(request, pk))
 
 
-def page_context(pk: int) -> dict[str, Any]:
-    now, live = timezone.now(), live_context(pk)
+def page_context(request: Request, pk: int) -> dict[str, Any]:
+    now, live = timezone.now(), live_context(request, pk)
     row: CallRow = live["row"]
     return {
         **live,
@@ -72,8 +72,9 @@ def office_now(office: Entity, now: datetime) -> dict[str, Any]:
 
 
 # --- The live part --------------------------------------------------------------------------------
-def live_context(pk: int) -> dict[str, Any]:
-    etag, now = etag_of(pk), timezone.now()  # before the row: a change in between is not missed
+def live_context(request: Request, pk: int) -> dict[str, Any]:
+    etag = live_etag(request, pk)  # before the row: a change in between is not missed
+    now = timezone.now()
     row = row_for_page(pk)
     outcome: Outcome | None = getattr(row, "outcome", None)
     events = row.events.select_related("actor").order_by("-at", "-pk")[:EVENTS_SHOWN]
@@ -130,7 +131,7 @@ SEEN = (
 )
 
 
-def etag_of(pk: int) -> str | None:
+def live_etag(request: Request, pk: int) -> str | None:
     """Everything a reader of the fragment can see, from one query; None when there is no such row."""
     row = CallRow.objects.filter(pk=pk).annotate(event=Max("events__pk")).values(*SEEN, "event")
     if not (seen := row.first()):
@@ -145,14 +146,14 @@ def etag_of(pk: int) -> str | None:
         bool(open_ and sent_at and now - sent_at > timedelta(hours=settings.CALL_TIMEOUT_HOURS)),
         bool(callback_after and callback_after > now),
     )
-    return '"' + "-".join(str(mark) for mark in marks) + '"'
+    return etag_of(request, *marks)
 
 
 @require_GET
 @fragment
-@condition(etag_func=lambda request, pk: etag_of(pk))
+@condition(etag_func=live_etag)
 def call_live(request: Request, pk: int) -> HttpResponse:
-    return render(request, "calls/_call_live.html", live_context(pk))
+    return answer(request, "calls/_call_live.html", live_context(request, pk))
 
 
 # --- Actions --------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def act(request: Request, pk: int, action: Callable[[CallRow], Any], said: str) 
         (messages.error if refusal else messages.success)(request, refusal or said)
         return redirect("call", pk)
     status = 409 if refusal else 200
-    response = render(request, "calls/_call_live.html", live_context(pk), status=status)
+    response = answer(request, "calls/_call_live.html", live_context(request, pk), status)
     if refusal:
         trigger_client_event(response, "toast", {"text": refusal, "tone": "bad"}, after="settle")
     else:
@@ -231,7 +232,7 @@ def call_reveal(request: Request, pk: int) -> HttpResponse:
     actions.note_reveal(row=row, by=request.user)
     if request.htmx:
         return render(request, "calls/_patient.html", {"row": row, "revealed": True})
-    return render(request, "calls/call.html", page_context(pk) | {"revealed": True})
+    return render(request, "calls/call.html", page_context(request, pk) | {"revealed": True})
 
 
 # --- Attempts -------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from calls.views.finding import (
     place_of,
     total,
 )
-from calls.views.live import activity_etag, fragment
+from calls.views.live import activity_etag, answer, fragment
 from calls.views.signed_in import Request
 from calls.vocabulary import SETTLED, Attendance, BatchState, Phase, RequestStatus, WaitReason
 
@@ -143,7 +143,7 @@ def visible_ids(request: Request) -> list[int]:
 
 
 def live_etag(request: Request) -> str:
-    return activity_etag(Filters.of(request.GET).query(), seconds=60)
+    return activity_etag(request, Filters.of(request.GET).query(), seconds=60)
 
 
 @require_GET
@@ -161,7 +161,7 @@ def calls_live(request: Request) -> HttpResponse:
         "list_query": filters.query(),
         "poller": poller(filters, rows, etag, top=top, newer=newer),
     }
-    return render(request, "calls/_calls_live.html", context)
+    return answer(request, "calls/_calls_live.html", context)
 
 
 def count_newer(filters: Filters, ids: list[int], top: Cursor | None, *, text: str) -> int:

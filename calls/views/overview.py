@@ -13,7 +13,7 @@ from calls.health import LAG_IS_TROUBLE, poll_lag, read_vitals
 from calls.models import Batch
 from calls.reports import BatchCounts, Today, counts_of, rows_needing_a_person, today_so_far
 from calls.templatetags.formats import day_text
-from calls.views.live import activity_etag, fragment
+from calls.views.live import activity_etag, answer, fragment
 from calls.views.system import behind
 from calls.vocabulary import Attendance, BatchState, RequestStatus
 
@@ -35,22 +35,22 @@ class Counter(NamedTuple):
 
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "calls/overview.html", live_part())
+    return render(request, "calls/overview.html", live_part(request))
 
 
 def live_etag(request: HttpRequest) -> str:
-    return activity_etag("overview", seconds=ETAG_SECONDS)
+    return activity_etag(request, "overview", seconds=ETAG_SECONDS)
 
 
 @require_GET
 @fragment
 @condition(etag_func=live_etag)
 def overview_live(request: HttpRequest) -> HttpResponse:
-    return render(request, "calls/_overview_live.html", live_part())
+    return answer(request, "calls/_overview_live.html", live_part(request))
 
 
-def live_part() -> dict[str, Any]:
-    etag, vitals = activity_etag("overview", seconds=ETAG_SECONDS), read_vitals(timezone.now())
+def live_part(request: HttpRequest) -> dict[str, Any]:
+    etag, vitals = live_etag(request), read_vitals(timezone.now())
     midnight = timezone.localtime(vitals.now).replace(hour=0, minute=0, second=0, microsecond=0)
     today, held, running = today_so_far(midnight), rows_needing_a_person(), batches_under_way()
     lag = poll_lag(vitals.now)

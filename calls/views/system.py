@@ -1,10 +1,10 @@
-"""The System page, and what the frame of every page tells about the installation."""
+"""The System page: how the installation is doing, and what a supervisor can do about it."""
 
 import platform
 import tomllib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import django
@@ -15,7 +15,6 @@ from django.db import connection
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import condition, require_GET, require_POST
 
@@ -24,60 +23,14 @@ from calls.attention import counted
 from calls.engine.claiming import in_running_batch
 from calls.engine.reconciling import to_ask
 from calls.engine.tools import fingerprint
-from calls.health import LAG_IS_TROUBLE, Vitals, poll_lag, read_vitals
-from calls.models import Batch, CallRow, Upstream
-from calls.reports import rows_needing_a_person
+from calls.health import LAG_IS_TROUBLE, poll_lag, read_vitals
+from calls.models import CallRow, Upstream
 from calls.templatetags.formats import day_text
-from calls.views.live import activity_etag, fragment
+from calls.views.live import activity_etag, answer, fragment
 from calls.views.people import person
-from calls.vocabulary import OPEN, POLLED, BatchState, Phase
+from calls.vocabulary import OPEN, POLLED, Phase
 
 SECONDS = 15
-TELL_TROUBLES = ("overview", "system")  # pages with a list of troubles of their own
-
-
-class Frame:
-    """What base.html shows around a page. Each part is asked for when it is rendered, at most once.
-
-    Three indexed queries on a whole page, none in a fragment, none for a visitor who is not signed in.
-    """
-
-    def __init__(self, *, signed_in: bool, page: str = "") -> None:
-        self.signed_in = signed_in
-        self.page = page
-        self.practice_mode: bool = settings.PRACTICE_MODE
-        self.support_contact: str = settings.SUPPORT_CONTACT
-
-    @cached_property
-    def vitals(self) -> Vitals | None:
-        return read_vitals(timezone.now()) if self.signed_in else None
-
-    @cached_property
-    def notices(self) -> list[dict[str, Any]]:
-        """Only what keeps calls from being made, and not where the page itself tells it, live."""
-        href = reverse("system")
-        troubles = self.vitals.troubles if self.vitals and self.page not in TELL_TROUBLES else []
-        return [trouble._asdict() | {"href": href} for trouble in troubles if trouble.is_urgent]
-
-    @cached_property
-    def system_word(self) -> str:
-        return self.vitals.word if self.vitals else ""
-
-    @cached_property
-    def running_batches(self) -> int:
-        return Batch.objects.filter(state=BatchState.RUNNING).count() if self.signed_in else 0
-
-    @cached_property
-    def needs_person(self) -> int:
-        return rows_needing_a_person() if self.signed_in else 0
-
-
-def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. The request of an error page may have no user."""
-    user = getattr(request, "user", None)
-    match = getattr(request, "resolver_match", None)
-    page = (match.url_name or "") if match else ""
-    return {"frame": Frame(signed_in=user is not None and user.is_authenticated, page=page)}
 
 
 @require_GET
@@ -86,14 +39,14 @@ def system(request: HttpRequest) -> HttpResponse:
 
 
 def live_etag(request: HttpRequest) -> str:
-    return activity_etag("system", request.user.is_staff, seconds=SECONDS)
+    return activity_etag(request, "system", request.user.is_staff, seconds=SECONDS)
 
 
 @require_GET
 @fragment
 @condition(etag_func=live_etag)
 def system_live(request: HttpRequest) -> HttpResponse:
-    return render(request, "calls/_system_live.html", live_part(request))
+    return answer(request, "calls/_system_live.html", live_part(request))
 
 
 def live_part(request: HttpRequest) -> dict[str, Any]:

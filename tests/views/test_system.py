@@ -12,7 +12,7 @@ from django.utils import timezone
 from calls.engine.instance import identity
 from calls.engine.tools import note_next_key
 from calls.models import CallEvent, Installation, Lease, Upstream
-from calls.views.system import frame
+from calls.views.frame import frame
 from calls.vocabulary import BatchState, EventKind, HoldReason, Phase, StopReason
 from tests.factories import make_batch, make_row, make_user
 
