@@ -14,7 +14,7 @@ from calls.intake import normalising as to
 from calls.intake.columns import claimed_columns, refuse_missing, unused_headers
 from calls.intake.dates import Ambiguous, DateFormat, column_format
 from calls.intake.fields import FIELDS
-from calls.intake.looks import (
+from calls.intake.kinds import (
     accepted,
     is_date,
     is_moment,

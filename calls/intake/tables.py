@@ -10,7 +10,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import NamedTuple
 
-from calls.intake.looks import is_value
+from calls.intake.kinds import is_value
 
 
 class FileRefused(Exception):
