@@ -19,6 +19,7 @@ from django.utils import timezone
 from calls.management import copies
 from calls.management.commands import backup_database, restore_database
 from calls.models import CallEvent, Installation, Lease
+from tests.views.test_uploads import file_of
 
 SECRET = "a-secret-of-this-test-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -53,6 +54,7 @@ class Site:
         return subprocess.run(
             [sys.executable, settings.BASE_DIR / "manage.py", *map(str, command)],
             env=os.environ | given | environment, capture_output=True, text=True, check=False,
+            umask=0o022,
         )  # fmt: skip
 
     def sql(self, statement, *values):
@@ -95,6 +97,24 @@ def test_a_backup_is_whole_and_its_owners_alone(site):
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert marks(backup) == {"first"}
     assert {path.name for path in site.folder.iterdir()} == {"dash file.sqlite3", "backup.sqlite3"}
+
+
+def test_what_the_commands_write_is_their_owners_alone(migrated, site):
+    calls, outcomes = site.folder / "calls.csv", site.folder / "outcomes.csv"
+    calls.write_bytes(file_of({}).read())
+    assert site.manage("import_calls", calls).returncode == 0
+    assert site.manage("export_outcomes", 1, "-o", outcomes).returncode == 0
+    written = {outcomes, *migrated.folder.iterdir(), *site.folder.iterdir()} - {calls}
+    assert {path.name for path in written if path.stat().st_mode & 0o077} == set()
+
+
+def test_what_the_pages_write_is_their_owners_alone():
+    code = "import os; import evergrove_dash.wsgi; print(os.umask(0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True,
+        umask=0o022, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(0o077), done.stderr
 
 
 def test_it_overwrites_nothing(site):
