@@ -80,6 +80,18 @@ def test_every_address_needs_a_signed_in_user(name: str, path: str, client: Clie
     assert answer.url.startswith(("/accounts/login/", "/admin/login/"))
 
 
+@pytest.mark.parametrize("wait", ["0", "-120", "0.5", "90000"])
+def test_a_doubtful_trigger_cannot_be_looked_at_too_soon(wait: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import evergrove_dash.settings"],
+        cwd=ROOT,
+        env=os.environ | {"TRIGGER_CONFIRM_WAIT": wait},
+        capture_output=True,
+        text=True,
+    )
+    assert "TRIGGER_CONFIRM_WAIT must be between 1 and 86400 (seconds)." in done.stderr
+
+
 def environment_names() -> list[str]:
     source = (ROOT / "evergrove_dash" / "settings.py").read_text()
     plain = re.findall(r'env\.(?:str|int|float|bool|list|db)\(\s*"([A-Z_]+)"', source)
