@@ -115,14 +115,20 @@ def appointment(raw: str, format: DateFormat | None = None, hint: DateFormat | N
     return _wall_clock(day, clock)
 
 
-def deadline(raw: str, zone: str | None) -> datetime | None:
+def deadline(
+    raw: str,
+    zone: str | None,
+    format: DateFormat | None = None,
+    hint: DateFormat | None = None,
+) -> datetime | None:
     """An instant in UTC (R25). A time without offset is the office's wall clock in `zone`.
 
-    None when that zone is not known: its own refusal is enough. Raises NotAccepted.
+    It is read as appointments are. None when that zone is not known: its own refusal is enough.
+    Raises NotAccepted.
     """
     text = clean_word(raw)
     if not _ZONED.fullmatch(text):
-        local = datetime.fromisoformat(appointment(text))
+        local = datetime.fromisoformat(appointment(text, format, hint))
         return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) if zone else None
     try:
         instant = datetime.fromisoformat(text.upper())

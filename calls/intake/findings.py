@@ -130,7 +130,7 @@ def read_cell(
     if field.name in _WORDS and _PLAIN.fullmatch(raw):
         return Cell(raw)
     text = to.clean(raw)
-    if not text or (not field.required and to.says_absent(text)):
+    if to.says_absent(text):
         return _blank(field, text, doubting)
     if to.is_spreadsheet_error(text):
         return _refused(field, _SPREADSHEET_ERROR, text)

@@ -25,7 +25,12 @@ from calls.intake.kinds import (
 )
 from calls.intake.tables import Table
 
-DATE_FIELDS: Final = ("patient_dob", "date_of_injury", "expected_appointment_date_time")
+DATE_FIELDS: Final = (
+    "patient_dob",
+    "date_of_injury",
+    "expected_appointment_date_time",
+    "best_to_make_call_by",
+)
 ZONE: Final = "local_timezone"
 REFERENCE: Final = "external_reference_id"
 REQUIRED: Final = tuple(f.name for f in FIELDS if f.required)

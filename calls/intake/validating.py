@@ -113,6 +113,7 @@ class RowChecker:
         keep: bool = True,
     ) -> None:
         self.now, self.convert_zones, self.reference_key = now, convert_zones, reference_key
+        self.formats, self.hints = formats, hints
         rules = {**_PLAIN_RULES, "provider_state": to.state, **_dated(formats, hints)}
         self.readers = [
             (name, _kept(name, rule) if keep and name not in _NOT_KEPT else _reader(name, rule))
@@ -154,13 +155,15 @@ class RowChecker:
     def _take_deadline(self, row: Findings, raw: str, zone: str | None) -> None:
         name = "best_to_make_call_by"
         if raw:
-            row.take(name, _cell(name, partial(to.deadline, zone=zone), raw))
+            format, hint = self.formats.get(name), self.hints.get(name)
+            rule = partial(to.deadline, zone=zone, format=format, hint=hint)
+            row.take(name, _cell(name, rule, raw))
         else:
             row.values[name] = None
 
     def _take_reference(self, row: Findings, raw: str) -> None:
         name = "external_reference_id"
-        if self.reference_key is None or to.clean(raw):
+        if self.reference_key is None or not to.says_absent(to.clean(raw)):
             row.take(name, _cell(name, to.reference, raw))
             return
         values = row.values

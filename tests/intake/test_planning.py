@@ -117,6 +117,14 @@ def test_a_column_that_could_be_either_is_asked_about_once() -> None:
     assert again.plan.formats == remembered.formats
 
 
+def test_the_deadlines_of_a_file_have_one_format() -> None:
+    header = {"notes": "Call by"}
+    sure = propose(table({"notes": "12/25/2026 5 PM"}, {"notes": "12/4/2026 5 PM"}, headers=header))
+    assert sure.plan.hints["best_to_make_call_by"] == DateFormat.MONTH_FIRST
+    unsure = propose(table({"notes": "12/4/2026 5 PM"}, headers=header))
+    assert list(unsure.unclear) == ["best_to_make_call_by"]
+
+
 def test_a_file_that_contradicts_what_is_remembered_is_asked_about_again() -> None:
     mapping = propose(table()).plan.mapping
     remembered = ColumnPlan(mapping, formats={"patient_dob": DateFormat.DAY_FIRST})

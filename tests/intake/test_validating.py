@@ -324,6 +324,36 @@ def test_zone_aliases_are_converted_once_that_was_confirmed() -> None:
     assert unclear.values is None
 
 
+ABSENT = ["N/A", "nan", "none", "-", "NULL"]
+
+
+@pytest.mark.parametrize("name", REQUIRED_FIELDS)
+def test_a_word_for_nothing_is_nothing_where_something_is_needed(name: str) -> None:
+    for word in ABSENT:
+        assert only_problem(checked(**{name: word})).code == "missing"
+
+
+def test_a_name_may_hold_such_a_word() -> None:
+    row = checked(patient_name="Jennifer Null")
+    assert row.values is not None
+    assert row.values.patient_name == "Jennifer Null"
+
+
+def test_a_word_for_no_reference_lets_one_be_derived() -> None:
+    cells = {**SAMPLE, "external_reference_id": "N/A"}
+    row = check_row(cells, line=2, now=NOW, reference_key=b"key")
+    assert row.values is not None
+    assert row.values.external_reference_id.startswith("row-")
+
+
+def test_a_deadline_is_read_by_the_format_of_its_column() -> None:
+    cells = {**SAMPLE, "best_to_make_call_by": "12/4/2026 5:00 PM"}
+    assert only_problem(check_row(cells, line=2, now=NOW)).code == "date_format"
+    row = check_row(cells, line=2, now=NOW, hints={"best_to_make_call_by": US})
+    assert row.values is not None
+    assert row.values.best_to_make_call_by == datetime(2026, 12, 4, 22, tzinfo=UTC)
+
+
 def test_a_deadline_without_offset_is_the_offices_wall_clock() -> None:
     row = checked(best_to_make_call_by="2026-04-11 17:00")
     assert row.values is not None
