@@ -20,7 +20,7 @@ class Badge(NamedTuple):
     """A number or a word beside a link of the rail, read with `of`; nothing is shown for none."""
 
     name: str
-    count: int | str
+    value: int | str
     of: str = ""
     is_hot: bool = False
 
@@ -73,8 +73,8 @@ class Frame:
     @property
     def marks(self) -> tuple[object, ...]:
         """What an ETag must hold, so that an open page hears of a change around it."""
-        counts = (badge.count for badge in self.badges.values())
-        return (*counts, *(notice["title"] for notice in self.notices))
+        values = (badge.value for badge in self.badges.values())
+        return (*values, *(notice["title"] for notice in self.notices))
 
 
 def frame_of(request: HttpRequest) -> Frame:
