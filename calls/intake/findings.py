@@ -209,13 +209,13 @@ class Findings:
         return self.problems
 
     def refuse_extra(self, extra: Sequence[str]) -> None:
-        """A cell beyond the header: a comma without quotation marks has moved the others."""
+        """A cell beyond the header: something beside the table, or a comma has moved the others."""
         if any(map(str.strip, extra)):
             self.add(
                 "",
                 "extra_cells",
-                "Row must not have more cells than the header. A comma inside a cell may lack "
-                "its quotation marks",
+                "Row must not have more cells than the header. In a CSV file a comma inside a cell "
+                "may lack its quotation marks",
             )
 
 

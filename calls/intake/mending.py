@@ -37,6 +37,7 @@ from calls.vocabulary import BatchState, EventKind, Phase
 AT_ONCE = 500  # lines of one transaction
 MOST = 5_000  # lines that one click mends
 PHONE = "outbound_phone_number"
+EXTRA = "extra_cells"  # among what was typed: drop what stands beyond the last column
 
 Typed = dict[str, str]
 
@@ -85,7 +86,11 @@ def draft_or_refuse(batch: Batch) -> Batch:
 def put(line: RejectedLine, typed: Typed, rules: FileRules) -> None:
     """Write what was typed into its cells; what has no column, or goes to the office, is kept beside them."""
     cells, added = cells_of(line), added_of(line)
+    if EXTRA in typed:
+        cells = cells[: rules.width]
     for name, text in typed.items():
+        if name == EXTRA:
+            continue
         at = rules.plan.mapping.get(name)
         if name == PHONE and IVR_GUIDE not in typed:
             added.pop(IVR_GUIDE, None)

@@ -52,8 +52,10 @@ def save_line(request: HttpRequest, line: RejectedLine) -> Mended:
         )
     if line.row_id is not None:
         return Mended(fixed=[line.line])  # the second of two clicks
-    typed = {line.pk: typed_in(request)}
-    return mending.mend_lines(batch=line.batch, typed=typed, by=person(request))
+    typed = typed_in(request)
+    if "drop_extra" in request.POST:
+        typed[mending.EXTRA] = ""
+    return mending.mend_lines(batch=line.batch, typed={line.pk: typed}, by=person(request))
 
 
 def typed_in(request: HttpRequest) -> dict[str, str]:

@@ -10,6 +10,7 @@ from calls.intake.cells import clean
 from calls.intake.fields import FIELD
 from calls.intake.filerules import FileRules, rules_of
 from calls.intake.guiding import IVR_GUIDE
+from calls.intake.kinds import is_social_security
 from calls.intake.settling import REFERENCE, added_of, cells_of
 from calls.models import Batch, CallRow, RejectedLine
 
@@ -76,6 +77,7 @@ def shown_line(
         "office": texts.get("provider_office", ""),
         "entries": entries(line, texts, problems) if state == "open" else [],
         "of_row": [problem for problem in problems if not problem["column"]],
+        "extra": extra_cells(cells_of(line), rules),
         "corrections": corrections(line, texts, rules),
         "guide": added_of(line).get(IVR_GUIDE, ""),
         "earlier": earlier.get(clean(texts.get(REFERENCE, ""))) if names_a_call(line) else None,
@@ -118,12 +120,23 @@ def entry(line: RejectedLine, name: str, text: str, problems: list[dict[str, Any
 def corrections(line: RejectedLine, texts: Mapping[str, str], rules: FileRules) -> list[Correction]:
     if line.original_cells is None:
         return []
-    was = rules.texts(cells_of(RejectedLine(cells=line.original_cells)), {})
+    cells = cells_of(RejectedLine(cells=line.original_cells))
+    was, extra = rules.texts(cells, {}), extra_cells(cells, rules)
+    dropped = [] if extra_cells(cells_of(line), rules) == extra else [extra]
     return [
-        Correction(FIELD[name].label, was.get(name, ""), text, name in MASKED)
-        for name in FIELD
-        if (text := texts.get(name, "")) != was.get(name, "")
+        *(Correction("Extra cells", text, "", hidden=False) for text in dropped),
+        *(
+            Correction(FIELD[name].label, was.get(name, ""), text, name in MASKED)
+            for name in FIELD
+            if (text := texts.get(name, "")) != was.get(name, "")
+        ),
     ]
+
+
+def extra_cells(cells: list[str], rules: FileRules) -> str:
+    """What stands beyond the last column, but for an SSN that was moved there."""
+    texts = [text for cell in cells[rules.width :] if (text := clean(cell))]
+    return ", ".join("•••-••-••••" if is_social_security(text) else text for text in texts)
 
 
 def names_a_call(line: RejectedLine) -> bool:

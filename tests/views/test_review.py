@@ -5,10 +5,11 @@ import json
 import pytest
 from django.urls import reverse
 
+from calls.intake.loading import load_file
 from calls.models import Batch, CallRow, RejectedLine
 from calls.vocabulary import BatchState
 from tests.factories import make_batch, make_rejected_line
-from tests.intake.test_loading import load
+from tests.intake.test_loading import as_csv, lines, load
 from tests.views.test_uploads import page, user  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("user")]
@@ -149,6 +150,21 @@ def test_one_click_fixes_both_rows(client, batch):
     text = text_of(client.get(response.url))
     assert "1 row fixed. 1 row needs another fix." in text
     assert 'id="row-3" data-sev="ok"' in text
+
+
+def test_what_stands_beside_the_table_is_dropped_by_its_own_button(client):
+    first, *rest = as_csv(lines({}, {"patient_dob": "soon"})).decode().splitlines()
+    data = "\n".join([first, *(f"{line},,see Jo" for line in rest)])
+    batch = load_file(data.encode(), name="calls.csv")
+    text = page(client, "upload_review", batch.pk, tab="fix")
+    assert "see Jo" in text
+    assert "Drop the extra cells" in text
+    assert "In a CSV file" in text
+    post(client, "line_save", batch, 2, {"drop_extra": "1"})
+    post(client, "line_save", batch, 3, {"drop_extra": "1", "patient_dob": "1967-04-13"})
+    assert CallRow.objects.count() == 2
+    text = page(client, "upload_review", batch.pk, tab="done")
+    assert "Extra cells: empty, in your file <s>see Jo</s>" in text
 
 
 def test_the_extension_of_one_row_moves_by_its_own_button(client):
