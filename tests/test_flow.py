@@ -8,8 +8,11 @@ from contextlib import contextmanager, nullcontext
 import pytest
 from django.core.management import CommandError, call_command
 
+from calls.engine import leasing
+from calls.engine.leasing import Slice, revoke_all
 from calls.management.commands import run_batch
-from calls.models import Batch, CallRow
+from calls.management.commands.restore_database import refuse_living_worker
+from calls.models import Batch, CallRow, Lease
 from calls.vocabulary import Phase
 from tests.engine.lab import Clock, Lab
 from tests.intake.samples import SAMPLE
@@ -239,6 +242,32 @@ def test_run_batch_stops_at_a_refused_key(one_process, calls_file):
     one_process.fault("status", "entities", code=401)
     assert run("run_batch", calls_file(ATTENDED))[0] == 1
     assert len(one_process.wire.sent) == 1
+
+
+def test_run_batch_shows_that_calls_are_made_from_this_database(one_process, calls_file):
+    held = []
+    names = Lease.objects.exclude(token="").order_by("name").values_list("name", flat=True)
+    one_process.wire.before = lambda endpoint, body: held.append(list(names.all()))
+    assert run("run_batch", calls_file(ATTENDED))[0] == 0
+    assert held
+    assert all(of_request == ["dispatch", "poll"] for of_request in held)
+    assert list(names.all()) == []
+    with pytest.raises(CommandError, match="A worker is running"):
+        refuse_living_worker()
+
+
+def test_run_batch_leaves_the_calls_to_a_worker_that_is_there(one_process, calls_file):
+    for name in ("dispatch", "poll"):
+        assert Slice(name).acquire()
+    assert run("run_batch", calls_file(ATTENDED), wait=5.0)[0] == 1
+    assert one_process.wire.sent == []
+
+
+def test_run_batch_goes_on_when_a_worker_beside_it_stops(one_process, calls_file, monkeypatch):
+    """A worker that stops ends every slice, this one too."""
+    monkeypatch.setattr(leasing, "BEAT_EVERY", 0.0)
+    one_process.wire.before = lambda endpoint, body: revoke_all()
+    assert run("run_batch", calls_file(ATTENDED))[0] == 0
 
 
 def test_run_batch_refuses_a_file_it_cannot_read(one_process, tmp_path):

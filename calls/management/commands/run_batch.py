@@ -2,6 +2,7 @@ import json
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from calls.actions import start_batch
 from calls.engine.claiming import phone_waits_for_a_person
-from calls.engine.pulse import IDLE_SECONDS, whole_pulse
+from calls.engine.pulse import IDLE_SECONDS
 from calls.engine.tools import tools_from_settings
 from calls.engine.upstream import reason_to_stand_still
 from calls.intake.loading import load_file
 from calls.intake.reading import FileRefused
 from calls.management.practice import sandbox_at_hand
+from calls.management.slices import Slices
 from calls.models import Batch, CallRow
 from calls.reports import batch_counts
 from calls.vocabulary import FINAL, SETTLED, UNTRIGGERED, BatchState, PauseReason, StopReason
@@ -96,12 +98,18 @@ class Command(BaseCommand):
             .exclude(batch__state=BatchState.PAUSED, phase__in=UNTRIGGERED)
             .exclude(phone_waits_for_a_person())
         )
-        with tools_from_settings(lambda: time.monotonic() < until) as tools, progress_bar() as bar:
+        with (
+            closing(Slices(lambda: time.monotonic() < until)) as slices,
+            tools_from_settings(slices.keep_going) as tools,
+            progress_bar() as bar,
+        ):
             total = rows.count()
             task = bar.add_task("Calls", total=total)
             while (waiting := moving.count()) and time.monotonic() < until:
                 bar.update(task, completed=total - waiting)
-                done = whole_pulse(tools)  # first: it goes on by itself when the key is another one
+                done = slices.pulse(
+                    tools
+                )  # first: it goes on by itself when the key is another one
                 if reason := reason_to_stand_still(tools):
                     self.stderr.write(f"Stopped: {StopReason(reason).label}.")
                     return
