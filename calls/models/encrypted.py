@@ -73,6 +73,9 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # not gen
 class EncryptedJSONField(EncryptedTextField):
     """Lists and dictionaries, kept as encrypted JSON."""
 
+    _pyi_private_set_type: Any  # for the type checker, which would take it for text
+    _pyi_private_get_type: Any
+
     def get_prep_value(self, value: Any) -> str | None:
         return None if value is None else super().get_prep_value(json.dumps(value))
 
