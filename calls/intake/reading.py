@@ -125,11 +125,8 @@ def _decoded(data: bytes) -> tuple[str, str, list[str]]:
     except UnicodeDecodeError:
         if encoding:
             raise _unreadable() from None
-        text, encoding = _western(data), "cp1252"
-        notices.append(
-            "The calls file is not UTF-8. It was read as Windows-1252 (Western European): "
-            "check names with accents"
-        )
+        text, encoding, notice = _mended(data) or _western(data)
+        notices.append(notice)
     if "\x00" in text:
         raise FileRefused("binary", f"The calls file must be text. This one is binary. {_EXPORT}")
     text = text.removeprefix("\ufeff")
@@ -152,9 +149,30 @@ def _marked_encoding(data: bytes) -> str:
     return ""
 
 
-def _western(data: bytes) -> str:
+def _mended(data: bytes) -> tuple[str, str, str] | None:
+    """UTF-8 that a few wrong bytes were put into; the characters they were are lost.
+
+    In other encodings hardly any bytes above ASCII are also UTF-8.
+    """
+    text = data.decode("utf-8", errors="replace")
+    lost, beyond_ascii = text.count("\ufffd"), len(text) - len(text.encode("ascii", "ignore"))
+    if beyond_ascii < 2 * lost:
+        return None
+    characters = "A character" if lost == 1 else f"{lost:,} characters"
+    return (
+        text,
+        "utf-8",
+        f"{characters} of the calls file could not be read: check names with “\ufffd”",
+    )
+
+
+def _western(data: bytes) -> tuple[str, str, str]:
+    notice = (
+        "The calls file is not UTF-8. It was read as Windows-1252 (Western European): "
+        "check names with accents"
+    )
     try:
-        return data.decode("cp1252")
+        return data.decode("cp1252"), "cp1252", notice
     except UnicodeDecodeError:
         raise _unreadable() from None
 

@@ -41,6 +41,15 @@ def test_it_reads_every_encoding_alike(data: bytes, encoding: str) -> None:
     assert bool(table.notices) == (encoding == "cp1252")
 
 
+def test_one_wrong_byte_does_not_change_the_other_names() -> None:
+    table = read_table("name,x\nJosé,1\nZoë,2\n".encode() + b"B\xfcrki,3\n")
+    assert [line.cells[0] for line in table.rows] == ["José", "Zoë", "B\ufffdrki"]
+    assert table.encoding == "utf-8"
+    assert table.notices == [
+        "A character of the calls file could not be read: check names with “\ufffd”"
+    ]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
 def test_it_finds_the_delimiter_by_the_header(delimiter: str) -> None:
     head = delimiter.join(("reference", '"name, first; last\t"', "x"))
