@@ -22,6 +22,7 @@ from python_calamine import (
 )
 
 from calls.intake.columns import known_names
+from calls.intake.looks import Look, Looks, column_number, looks_of
 from calls.intake.tables import (
     FileRefused,
     Limits,
@@ -52,7 +53,8 @@ def read_workbook(data: bytes, limits: Limits, *, sheet: str = "") -> Table:
         _measure(data, limits)
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         found = _sheet(book, sheet)
-        headers, rows = rows_of(partial(_records, found), limits, known_names)
+        looks = _looks(data, found.name)
+        headers, rows = rows_of(partial(_records, found, looks), limits, known_names)
     except FileRefused:
         raise
     except (CalamineError, zipfile.BadZipFile, zlib.error, ValueError, OSError) as error:
@@ -88,12 +90,24 @@ def _sheet(book: CalamineWorkbook, name: str) -> CalamineSheet:
 
 
 def _has_content(sheet: CalamineSheet) -> bool:
-    return any(any(map(str.strip, record)) for record in _records(sheet))
+    return any(any(map(str.strip, record)) for record in _records(sheet, Looks()))
 
 
-def _records(sheet: CalamineSheet) -> Iterator[list[str]]:
-    for row in sheet.iter_rows():
-        yield [cell if type(cell) is str else text_of(cell) for cell in row]
+def _looks(data: bytes, sheet: str) -> Looks:
+    parts = {part.filename: part for part in zipfile.ZipFile(io.BytesIO(data)).infolist()}
+    return looks_of(sheet, lambda name: _unpacked(data, parts[name]), parts)
+
+
+def _records(sheet: CalamineSheet, looks: Looks) -> Iterator[list[str]]:
+    first = sheet.start[1] if sheet.start else 0  # rows begin where the sheet does, columns do not
+    for number, row in enumerate(sheet.iter_rows()):
+        cells = [cell if type(cell) is str else text_of(cell) for cell in row]
+        for column, look in looks.of_row(number):
+            at = column - first
+            value = row[at] if 0 <= at < len(row) else None
+            if isinstance(value, float | int) and not isinstance(value, bool):
+                cells[at] = _as_shown(value, look)
+        yield cells
 
 
 def text_of(cell: Any) -> str:
@@ -120,6 +134,12 @@ def _number(value: float) -> str:
     if abs(value) >= _EXACT_DIGITS:
         return f"{value:.5E}"
     return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _as_shown(value: float, look: Look) -> str:
+    """A number of which the sheet shows more than its digits; short when that cannot be followed."""
+    followed = look.signs and float(value).is_integer() and 0 <= value < _EXACT_DIGITS
+    return look.shown(int(value)) if followed else f"{value:.5E}"
 
 
 # --- Before it is opened --------------------------------------------------------------------------
@@ -216,11 +236,4 @@ def _refuse_spread(pieces: Iterable[bytes], limits: Limits) -> None:
 
 def _widest(text: bytes) -> int:
     letters = set(_WIDE.findall(text))
-    return max((_column_number(found) for found in letters), default=0)
-
-
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
+    return max((column_number(found) for found in letters), default=0)

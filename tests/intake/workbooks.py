@@ -26,6 +26,21 @@ def workbook(sheets: Mapping[str, Sheet] | Sheet, *, hidden: tuple[str, ...] = (
     return out.getvalue()
 
 
+def dressed(rows: Sheet, formats: Mapping[str, str], *, hidden: Iterable[int] = ()) -> bytes:
+    """A sheet with number formats of some cells, and some rows that a filter hides."""
+    book = Workbook()
+    sheet = book.worksheets[0]
+    for row in rows:
+        sheet.append(list(row))
+    for cell, code in formats.items():
+        sheet[cell].number_format = code
+    for number in hidden:
+        sheet.row_dimensions[number].hidden = True
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
 def repacked(data: bytes, changes: Mapping[str, bytes]) -> bytes:
     """The archive with some of its parts replaced or added."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
