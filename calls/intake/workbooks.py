@@ -26,6 +26,7 @@ from calls.intake.looks import Look, Looks, column_number, looks_of
 from calls.intake.tables import (
     FileRefused,
     Limits,
+    Rows,
     SheetToChoose,
     Table,
     rows_of,
@@ -65,7 +66,16 @@ def read_workbook(data: bytes, limits: Limits, *, sheet: str = "") -> Table:
         if type(error).__name__ != "PanicException":  # Rust's, which is no Exception
             raise
         raise _unreadable() from None
-    return Table(headers, rows, "xlsx", "", title_notices(rows), found.name)
+    notices = [*title_notices(rows), *_hidden_notices(rows, looks)]
+    return Table(headers, rows, "xlsx", "", notices, found.name)
+
+
+def _hidden_notices(rows: Rows, looks: Looks) -> list[str]:
+    number = sum(line.number in looks.hidden for line in rows) if looks.hidden else 0
+    if not number:
+        return []
+    said, they = ("1 row is", "It was") if number == 1 else (f"{number:,} rows are", "They were")
+    return [f"{said} hidden in the sheet, perhaps by a filter. {they} read like the others"]
 
 
 def _unreadable() -> FileRefused:

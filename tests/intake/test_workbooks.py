@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from calls.intake.reading import FileRefused, Limits, SheetToChoose, read_table
-from tests.intake.workbooks import repacked, workbook
+from tests.intake.workbooks import dressed, repacked, workbook
 
 HEAD = ["name", "value"]
 PLAIN = workbook([HEAD, ["a", "b"]])
@@ -63,6 +63,25 @@ def test_several_sheets_are_a_question_and_a_named_one_is_the_answer() -> None:
     assert next(iter(read_table(data, sheet="April").rows)).cells == ["c", "d"]
     with pytest.raises(FileRefused, match="no sheet"):
         read_table(data, sheet="May")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "notices"),
+    [
+        ((), []),
+        ((3,), ["1 row is hidden in the sheet, perhaps by a filter. It was read like the others"]),
+        (
+            (1, 2, 3, 9),
+            ["2 rows are hidden in the sheet, perhaps by a filter. They were read like the others"],
+        ),
+    ],
+    ids=["none", "one", "two-of-them-with-calls"],
+)
+def test_rows_that_the_sheet_hides_are_said(hidden: tuple[int, ...], notices: list[str]) -> None:
+    data = dressed([HEAD, ["a", "b"], ["c", "d"], ["e", "f"]], {"B9": "0"}, hidden=hidden)
+    table = read_table(data)
+    assert len(table.rows) == 3
+    assert table.notices == notices
 
 
 def archive(**parts: bytes) -> bytes:
