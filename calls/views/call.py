@@ -22,7 +22,7 @@ from calls.models import CallRow, Entity, Outcome
 from calls.outcomes.reviewing import REVIEW_REASONS
 from calls.outcomes.verdict import Situation, verdict
 from calls.views.buttons import CANNOT_STOP, buttons_for
-from calls.views.live import answer, etag_of, fragment
+from calls.views.live import answer, etag_of, fragment, plain
 from calls.views.sending import sent_fields
 from calls.views.signed_in import Request
 from calls.views.timeline import entries
@@ -50,7 +50,6 @@ def page_context(request: Request, pk: int) -> dict[str, Any]:
         **attempts_context(row),
         "office": office_now(row.entity, now),
         "sent": sent_fields(row, ssn_policy=settings.SSN_POLICY),
-        "was_sent": row.request_id is not None,
         "parent": CallRow.objects.only("external_reference_id").filter(pk=row.parent_id).first()
         if row.parent_id
         else None,
@@ -89,8 +88,29 @@ def live_context(request: Request, pk: int) -> dict[str, Any]:
         "buttons": buttons_for(row),
         "warnings": row.warnings if row.phase in OPEN else [],
         "etag": etag,
+        "around": around(row),
         "seconds": SECONDS if row.phase in OPEN else 0,
     }
+
+
+def around(row: CallRow) -> str:
+    """What the page shows of a call outside its live part: another one must be sent along when it changes."""
+    marks = (row.request_id, row.entity.entity_id, row.trigger_workflow_id, row.can_be_corrected)
+    return "".join(str(int(bool(mark))) for mark in marks) + plain(row.last_workflow_status)
+
+
+def live_answer(request: Request, pk: int, status: int = 200) -> HttpResponse:
+    """The live part, and what stands around it when that is no longer what the page shows.
+
+    The attempts come once, when they can be asked for: later, somebody may be looking into one of them.
+    """
+    context, shown = live_context(request, pk), request.GET.get("around", "")
+    row: CallRow = context["row"]
+    context |= attempts_context(row) | {
+        "around_shown": shown,
+        "offers_attempts": row.request_id is not None and not shown.startswith("1"),
+    }
+    return answer(request, "calls/_call_answer.html", context, status)
 
 
 def situation_of(row: CallRow, outcome: Outcome | None, now: datetime) -> Situation:
@@ -153,7 +173,7 @@ def live_etag(request: Request, pk: int) -> str | None:
 @fragment
 @condition(etag_func=live_etag)
 def call_live(request: Request, pk: int) -> HttpResponse:
-    return answer(request, "calls/_call_live.html", live_context(request, pk))
+    return live_answer(request, pk)
 
 
 # --- Actions --------------------------------------------------------------------------------------
@@ -169,7 +189,7 @@ def act(request: Request, pk: int, action: Callable[[CallRow], Any], said: str) 
         (messages.error if refusal else messages.success)(request, refusal or said)
         return redirect("call", pk)
     status = 409 if refusal else 200
-    response = answer(request, "calls/_call_live.html", live_context(request, pk), status)
+    response = live_answer(request, pk, status)
     if refusal:
         trigger_client_event(response, "toast", {"text": refusal, "tone": "bad"}, after="settle")
     else:

@@ -1,4 +1,6 @@
+import re
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx  # noqa: TID251 - to answer in Evergrove's place
 import pytest
@@ -59,6 +61,47 @@ def test_the_live_part_answers_304_until_something_a_reader_sees_changes(page):
     assert page.get(address, headers=headers).status_code == 200
     assert page.get(address).status_code == 404
     assert page.get(reverse("call_live", args=[0]), headers=headers).status_code == 404
+
+
+def polled(page, address, text):
+    """The answer to the poll that the page in `text` makes next."""
+    query = re.search(rf'hx-get="({re.escape(address)}[^"]*)"', text)[1]
+    return text_of(page.get(query, headers=HTMX))
+
+
+def test_a_page_opened_before_queueing_gets_what_stands_around_the_live_part(page):
+    row = factories.make_row(Phase.READY)
+    before = text_of(page.get(row.get_absolute_url()))
+    address = reverse("call_live", args=[row.pk])
+    assert "Refresh attempts" not in before
+    assert "hx-swap-oob" not in polled(page, address, before).partition('id="notices"')[0]
+    request_id = uuid4()
+    CallRow.objects.filter(pk=row.pk).update(phase=Phase.SCHEDULED, request_id=request_id)
+    after = polled(page, address, before)
+    assert 'id="attempts"' in after
+    assert "Refresh attempts" in after
+    assert 'id="h-sent" hx-swap-oob="true">What was sent' in after
+    assert "Edit data" not in after
+    assert str(request_id) in after.partition('id="call-refs"')[2]
+    assert 'id="attempts"' not in polled(page, address, after), "once is enough"
+
+
+def test_attempts_that_are_shown_are_left_alone(page):
+    row = factories.make_row(Phase.CALLING)
+    factories.make_attempt(row)
+    before = text_of(page.get(row.get_absolute_url()))
+    row.trigger_workflow_id = "workflow-7"
+    row.save(update_fields=["trigger_workflow_id"])
+    after = polled(page, reverse("call_live", args=[row.pk]), before)
+    assert "workflow-7" in after
+    assert 'id="attempts"' not in after
+
+
+def test_an_action_takes_away_what_may_no_longer_be_edited(page):
+    row = factories.make_row()
+    answer = page.post(reverse("call_withdraw", args=[row.pk]), headers=HTMX)
+    assert 'id="call-tools" hx-swap-oob="true"' in text_of(answer)
+    assert "Edit data" not in text_of(answer)
 
 
 @pytest.mark.parametrize(
