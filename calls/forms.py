@@ -64,7 +64,17 @@ MOVE, GUIDE = "move_extension", "ivr_guide"
 
 
 class Cell(forms.CharField):
-    """One cell of a row. `required` is for the label; the row's validator says what is missing."""
+    """One cell of a row. `required` is for the label; the row's validator says what is wrong or missing."""
+
+    def validate(self, value: Any) -> None:
+        return None
+
+    def run_validators(self, value: Any) -> None:
+        return None
+
+
+class Choice(forms.ChoiceField):
+    """A cell with few values; the row's validator knows them too."""
 
     def validate(self, value: Any) -> None:
         return None
@@ -173,7 +183,7 @@ def cells(row: CallRow | None) -> dict[str, forms.Field]:
 
 def cell(name: str, label: str, required: bool, row: CallRow | None) -> forms.Field:
     if name == "objective":
-        return forms.ChoiceField(label=label, choices=Objective.choices, required=False)
+        return Choice(label=label, choices=Objective.choices, required=False)
     hint = HINTS.get(name, "")
     if row and name in KEPT_BACK:
         keeps = "Leave empty to keep the present one"

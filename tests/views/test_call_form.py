@@ -48,6 +48,18 @@ def test_a_call_is_saved_as_a_draft_by_the_uploads_own_rules(page):
     assert "Start this call" in page.get(response.url).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("patient_name", "Jane\x00Patient", "Patient name must not have control characters"),
+        ("objective", "SELL", "Objective must be CONFIRM_IE_ATTENDANCE or RESCHEDULE"),
+    ],
+)
+def test_what_no_browser_sends_is_refused_in_our_own_words(page, name, text, said):
+    errors = page.post(reverse("call_new"), CELLS | {name: text}).context["form"].errors
+    assert [error.startswith(said) for error in errors[name]] == [True]
+
+
 def test_everything_wrong_is_said_at_once_beside_its_field(page):
     wrong = CELLS | {"outbound_phone_number": "212555", "patient_dob": "", "local_timezone": "EST"}
     response = page.post(reverse("call_new"), wrong)
