@@ -51,7 +51,7 @@ def clean(raw: str) -> str:
     """The cell without outer spaces, unseen marks and the wrappings of spreadsheets.
 
     Two wrappings keep a spreadsheet from reading a cell as a number or a formula: `="0123"`, and an
-    apostrophe before `=`, `+`, `-` or `@`, which our own exports add.
+    apostrophe before `=`, `+`, `-`, `@` or a tab, which our own exports add.
     """
     if not (raw.isascii() and raw.isprintable()):
         raw = unicodedata.normalize("NFC", raw.translate(_UNSEEN))
@@ -71,8 +71,10 @@ def clean_word(raw: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    if text[0] == "'" and text[1:2] in ("=", "+", "-", "@"):
-        return text[1:]
+    if text[0] == "'":
+        rest = text[1:].lstrip()
+        is_kept_back = rest[:1] in ("=", "+", "-", "@") or text[1:2] in ("\t", "\r", "\n")
+        return rest if is_kept_back else text
     if match := _QUOTED_FORMULA.fullmatch(text):
         return match[1].strip()
     return text

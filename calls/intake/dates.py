@@ -53,9 +53,16 @@ _TIMED: Final = re.compile(
     r"\s*(?P<zone>z|[+-][0-9]{2}(?::?[0-9]{2})?|(?:utc|gmt)[-+0-9:]*|\(?[ecmpah][sd]?t\)?)?",
     re.IGNORECASE,
 )
+# Clear to a reader, and not written like a time: 9.30 am, 930, 9:30a.
+_LOOSELY_TIMED: Final = re.compile(
+    r"(?P<date>.*?[0-9a-z])(?:t|[,\s]+(?:at\s+|@\s*)?)"
+    r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?\s*(?P<half>[ap](?:\.?\s?m)?\.?)?",
+    re.IGNORECASE,
+)
+_NAMED_ZONE: Final = re.compile(r"\(?[ecmpah][sd]?t\)?", re.IGNORECASE)
 _ZONED: Final = re.compile(r".*[T ][0-9]{2}:[0-9]{2}.*(?:Z|[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
 _CLOCK_TAIL: Final = re.compile(
-    r"(?:T|[\s,]+(?:at\s+)?)[0-9]{1,2}(?::[0-9]{2}|\s*[ap]\.?m)", re.IGNORECASE
+    r"(?:T|[\s,]+(?:at\s+)?)[0-9]{1,2}(?:[:.][0-9]{2}|\s*[ap](?:\.?m|\b))", re.IGNORECASE
 )
 _LONGEST: Final = 100
 
@@ -107,7 +114,7 @@ def appointment(raw: str, format: DateFormat | None = None, hint: DateFormat | N
         return _wall_clock(_real_date(text[:4], text[5:7], text[8:10]), text[11:])
     match = _TIMED.fullmatch(text)
     if match is None:
-        raise _untimed_refusal(text)
+        raise _untimed_refusal(text, _loosely_timed(text, format, hint))
     clock = _clock(match)
     day = _appointment_day(match, clock, format, hint)
     if match["zone"] or match["fraction"]:
@@ -248,19 +255,32 @@ def _serial(text: str) -> datetime | None:
     return _EPOCH + timedelta(days=int(match[1]), minutes=minutes)
 
 
-def _untimed_refusal(text: str) -> NotAccepted:
+def _loosely_timed(text: str, format: DateFormat | None, hint: DateFormat | None) -> str:
+    """The moment that was surely meant by a time that is not written like one, or ""."""
+    match = _LOOSELY_TIMED.fullmatch(text)
+    if match is None or not (match["minute"] or match["half"]):
+        return ""
+    half = f" {match['half'][0]}m" if match["half"] else ""
+    written = f"{match['date']} {match['hour']}:{match['minute'] or '00'}{half}"
+    try:
+        return appointment(written, format, hint)
+    except NotAccepted as refusal:
+        return refusal.suggestion
+
+
+def _untimed_refusal(text: str, meant: str = "") -> NotAccepted:
     if serial := _serial(text):
         must, hint = (
             f"must be a date and time, {_LIKE_TIME}",
             "A spreadsheet turned this one into a number",
         )
-        meant = serial.isoformat() if serial.time() != time.min else ""
-        return NotAccepted("day_number", must, hint, meant)
+        moment = serial.isoformat() if serial.time() != time.min else ""
+        return NotAccepted("day_number", must, hint, moment)
     if _readings(text):
         return NotAccepted("no_time", f"must include a time, {_LIKE_TIME}")
     if _has_short_year(text):
         return NotAccepted("short_year", f"must have a 4-digit year, {_LIKE_TIME}")
-    return NotAccepted("not_real", f"must be a real date and time, {_LIKE_TIME}")
+    return NotAccepted("not_real", f"must be a real date and time, {_LIKE_TIME}", "", meant)
 
 
 def _clock(match: re.Match[str]) -> str:
@@ -298,7 +318,10 @@ def _appointment_day(
 
 def _excess_refusal(match: re.Match[str], day: date, clock: str) -> NotAccepted:
     if match["zone"]:
-        return NotAccepted("with_zone", "must not include a time zone", "Use the Time zone column")
+        # UTC and offsets are another clock; EST is said of the office's own.
+        meant = f"{day}T{clock}" if _NAMED_ZONE.fullmatch(match["zone"]) else ""
+        must, hint = "must not include a time zone", "Use the Time zone column"
+        return NotAccepted("with_zone", must, hint, meant)
     must = f"must not have fractions of a second, {_LIKE_TIME}"
     return NotAccepted("fraction", must, "", f"{day}T{clock}")
 
