@@ -1,10 +1,11 @@
 """What kind of value a cell holds, by its text alone. Pure."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from calls.intake import normalising as to
-from calls.intake.dates import DateFormat, column_format
+from calls.intake.dates import Ambiguous, DateFormat, column_format
 
 
 def accepted(rule: Callable[[str], Any], text: str) -> bool:
@@ -34,6 +35,17 @@ def is_date(text: str) -> bool:
 
 def is_moment(text: str) -> bool:
     return len(text) > 10 and accepted(to.appointment, text)
+
+
+def is_day(text: str) -> bool:
+    """Whether it is a date without a time, in whatever order."""
+    found = column_format([text])
+    format = found.formats[0] if isinstance(found, Ambiguous) else found
+    return accepted(partial(to.iso_date, format=format), text)
+
+
+def is_time(text: str) -> bool:
+    return accepted(to.appointment, f"2026-01-01 {text}")
 
 
 def is_phone(text: str) -> bool:

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Final
 
 from calls.intake.columns import known_names
+from calls.intake.joining import joined
 from calls.intake.tables import (
     FileRefused,
     Limits,
@@ -65,13 +66,13 @@ def read_table(data: bytes, limits: Limits | None = None, *, sheet: str = "") ->
     limits = limits or Limits()
     _refuse_size(data, limits)
     if data.startswith(_ZIP):
-        return read_workbook(data, limits, sheet=sheet)
+        return joined(read_workbook(data, limits, sheet=sheet))
     _refuse_other_files(data)
     text, encoding, notices = _decoded(data)
     _refuse_markup(text)
     text, delimiter = _delimited(text)
     headers, rows = rows_of(partial(_records, text, delimiter), limits, known_names)
-    return Table(headers, rows, encoding, delimiter, [*notices, *title_notices(rows)])
+    return joined(Table(headers, rows, encoding, delimiter, [*notices, *title_notices(rows)]))
 
 
 def _refuse_size(data: bytes, limits: Limits) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from calls.exports import reject_lines
 from calls.intake.loading import load_file
 from calls.intake.reading import FileRefused
 from calls.models import Batch, CallEvent, CallRow, Entity, RejectedLine
@@ -177,3 +178,43 @@ def test_an_upload_that_breaks_off_stays_loading(monkeypatch):
     with pytest.raises(RuntimeError):
         load({})
     assert Batch.objects.get().state == BatchState.LOADING
+
+
+# --- The appointment in two columns ---------------------------------------------------------------
+def two_columns(date, time):
+    """A file with the date and the time of the appointment apart."""
+    at, headers, sample = "expected_appointment_date_time", list(SAMPLE), dict(SAMPLE)
+    place = headers.index(at)
+    headers[place : place + 1] = ["Appt Date", "Appt Time"]
+    cells = list(sample.values())
+    cells[place : place + 1] = [date, time]
+    out = io.StringIO()
+    csv.writer(out).writerows([headers, cells])
+    return out.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("date", "time"),
+    [
+        ("2026-04-09", "11:00"),
+        ("2026-04-09T00:00:00", "11:00:00"),
+        ("4/13/2026", "11 AM"),
+        ("Apr 9, 2026", "11:00 am"),
+    ],
+)
+def test_a_date_and_a_time_in_two_columns_are_one_appointment(date, time):
+    batch = load_file(two_columns(date, time), name="a.csv")
+    assert CallRow.objects.get().expected_appointment_date_time.endswith("T11:00:00")
+    assert "“Appt Date” and “Appt Time” were read together" in batch.notices
+
+
+def test_two_columns_that_are_no_date_and_time_are_refused_as_before():
+    with pytest.raises(FileRefused, match="More than one is for Appointment"):
+        load_file(two_columns("2026-04-09 11:00", "2026-04-10 11:00"), name="a.csv")
+
+
+def test_rejected_rows_with_a_joined_appointment_are_accepted_again():
+    data = two_columns("2026-04-09", "11:00").replace(b"+12125550199", b"12")
+    rejects = "".join(reject_lines(load_file(data, name="a.csv")))
+    again = load_file(rejects.replace(",12,", ",+12125550199,").encode(), name="b.csv")
+    assert (again.accepted, again.rejected) == (1, 0)
