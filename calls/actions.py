@@ -10,6 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from calls.engine import claiming, instance, reconciling
+from calls.engine.claiming import due_at_once
 from calls.engine.pulse import close_cancelled_batches
 from calls.engine.tools import Rules
 from calls.engine.triggering import wake_rows
@@ -26,7 +27,9 @@ from calls.vocabulary import (
     EventKind,
     HoldReason,
     LatencyMode,
+    PauseReason,
     Phase,
+    WaitReason,
 )
 
 User = Account | None
@@ -78,8 +81,7 @@ def start_batch(*, batch: Batch, by: User, **rules: Unpack[StartRules]) -> None:
 @transaction.atomic
 def pause_batch(*, batch: Batch, by: User) -> None:
     """No further call of this batch is started; calls under way finish (R35). Raises Refused."""
-    # The lock orders this commit against triggers being claimed on PostgreSQL; SQLite has one writer.
-    Batch.objects.select_for_update().get(pk=batch.pk)
+    locked(batch)
     running = Batch.objects.filter(pk=batch.pk, state=BatchState.RUNNING)
     if not running.update(state=BatchState.PAUSED):
         raise Refused(f"{state_now(batch)} Only a running batch can be paused.")
@@ -92,7 +94,7 @@ def withdraw_batch(*, batch: Batch, by: User) -> int:
 
     Rows that are being queued at this moment follow as soon as their answer is recorded. Raises Refused.
     """
-    Batch.objects.select_for_update().get(pk=batch.pk)
+    locked(batch)
     live = Batch.objects.filter(pk=batch.pk, state__in=(*STARTABLE, BatchState.RUNNING))
     if not live.update(state=BatchState.CANCELLED):
         raise Refused(f"{state_now(batch)} There is nothing left to withdraw.")
@@ -112,11 +114,31 @@ def withdraw_rows(*, rows: QuerySet[CallRow], by: User) -> int:
 @transaction.atomic
 def discard_draft(*, batch: Batch) -> None:
     """Forget an upload of which nothing was started. Raises Refused."""
-    untouched = Batch.objects.filter(
-        pk=batch.pk, state__in=(BatchState.DRAFT, BatchState.LOADING, BatchState.MATCHING)
-    )
-    if batch.rows.exclude(phase=Phase.READY).exists() or not untouched.exists():
+    found = locked(batch)
+    untouched = (BatchState.DRAFT, BatchState.LOADING, BatchState.MATCHING)
+    if batch.rows.exclude(phase=Phase.READY).exists() or found.state not in untouched:
         raise Refused(f"{state_now(batch)} It can no longer be discarded.")
+    forget(found)
+
+
+def locked(batch: Batch) -> Batch:
+    """The batch as it is now. Orders what follows against starts and claims on PostgreSQL, which lock it too;
+    SQLite has one writer. Raises Refused when it is gone."""
+    found = Batch.objects.select_for_update().filter(pk=batch.pk).first()
+    if found is None:
+        raise Refused("This batch was discarded in the meantime.")
+    return found
+
+
+def forget(batch: Batch) -> None:
+    """Delete a locked batch of which Evergrove has not heard. Raises Refused where that is not certain."""
+    if batch.paused_reason == PauseReason.MAY_BE_CALLED:
+        raise Refused(
+            "Calls of this batch may have been made since this copy of the database was taken. "
+            "Withdraw it instead: then the references stay known."
+        )
+    # An upload may be taking rows over at this moment. Locked, they are either still ours or already its own.
+    list(batch.rows.select_for_update().values_list("pk"))
     batch.delete()
 
 
@@ -124,7 +146,7 @@ def discard_draft(*, batch: Batch) -> None:
 def release_hold(*, row: CallRow, by: User) -> None:
     """A person decides that a held row goes on. Raises Refused.
 
-    A doubtful trigger is not simply sent again: two fresh looks come first (R70, R71).
+    A trigger that was in doubt or refused is not simply sent again: two fresh looks come first (R70, R71).
     """
     now, reason = timezone.now(), row.hold_reason
     held = CallRow.objects.filter(pk=row.pk, hold_reason=reason, fence=row.fence).exclude(
@@ -132,21 +154,30 @@ def release_hold(*, row: CallRow, by: User) -> None:
     )
     if reason == HoldReason.DO_NOT_CALL and phone_is_blocked(row):
         raise Refused("This phone asked not to be called. Lift the block on the office page first.")
+    looks = row.phase == Phase.CONFIRMING or reason == HoldReason.TRIGGER_REFUSED
     changes: dict[str, Any] = {"failures": 0, "missed_answers": 0, "crashes": 0, "clean_looks": 0}
     if reason == HoldReason.TRIGGER_UNCONFIRMED:
         changes["trigger_retries_left"] = F("trigger_retries_left") + 1
+    if reason == HoldReason.TRIGGER_REFUSED:
+        changes |= {"ask_first": True, "waiting_for": WaitReason.ASK_FIRST}
     if not held.update(
         hold_reason="",
         fence=F("fence") + 1,
         claimed_by="",
         claimed_until=None,
-        next_at=now,
+        next_at=first_look(row, now=now) if looks else due_at_once(now),
         changed_at=now,
         **changes,
     ):
         raise Refused("This call has moved on in the meantime.")
     note_row(row, EventKind.RELEASED, by=by, now=now, detail=reason)
     wake("dispatch")
+
+
+def first_look(row: CallRow, *, now: datetime) -> datetime:
+    """No look counts before the last trigger, if it was applied, must have acted."""
+    sent_at = row.trigger_sent_at or now
+    return max(now, sent_at + Rules.from_settings().confirm_wait)
 
 
 def phone_is_blocked(row: CallRow) -> bool:
@@ -161,7 +192,7 @@ def lift_phone_block(*, phone: BlockedPhone, by: User) -> int:
     phone.delete()
     rows = CallRow.objects.filter(outbound_phone_number=number, hold_reason=HoldReason.DO_NOT_CALL)
     held = list(rows)
-    rows.update(hold_reason="", fence=F("fence") + 1, next_at=now, changed_at=now)
+    rows.update(hold_reason="", fence=F("fence") + 1, next_at=due_at_once(now), changed_at=now)
     for row in held:
         note_row(row, EventKind.RELEASED, by=by, now=now, detail=HoldReason.DO_NOT_CALL)
     return len(held)
@@ -249,7 +280,7 @@ def ask_about_office(*, office: Entity, by: User) -> None:
 def let_rows_go(office: Entity, reason: HoldReason, *, by: User, now: datetime) -> None:
     for row in office.rows.filter(hold_reason=reason):
         CallRow.objects.filter(pk=row.pk, hold_reason=reason).update(
-            hold_reason="", fence=F("fence") + 1, next_at=now, changed_at=now
+            hold_reason="", fence=F("fence") + 1, next_at=due_at_once(now), changed_at=now
         )
         note_row(row, EventKind.RELEASED, by=by, now=now, detail=reason)
 
@@ -323,12 +354,19 @@ COPIED = (
 def call_again(*, row: CallRow, by: User) -> CallRow:
     """A new row with a new reference and a link to the settled one (R34); its batch waits to be started.
 
-    Raises Refused while the row is open.
+    Raises Refused while the row is open, or a repeat of it.
     """
+    CallRow.objects.select_for_update().get(
+        pk=row.pk
+    )  # a second click waits here, and sees the first
     if row.phase in OPEN:
         raise Refused("This call is still under way. Wait for its end before calling again.")
     if phone_is_blocked(row):
         raise Refused("This phone asked not to be called. Lift the block on the office page first.")
+    if repeat := row.repeats.filter(phase__in=OPEN).first():
+        raise Refused(
+            f"Call {repeat.external_reference_id} repeats this one already and is not over yet."
+        )
     now = timezone.now()
     batch = Batch.objects.create(
         name=f"Call again, batch {row.batch_id}", accepted=1, created_by=by
@@ -383,5 +421,5 @@ def note_row(row: CallRow, kind: EventKind, *, by: User, now: datetime, **fields
 
 
 def state_now(batch: Batch) -> str:
-    state = Batch.objects.values_list("state", flat=True).get(pk=batch.pk)
-    return f"This batch is {BatchState(state).label.lower()}."
+    state = Batch.objects.values_list("state", flat=True).filter(pk=batch.pk).first()
+    return f"This batch is {BatchState(state).label.lower() if state else 'discarded'}."

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from calls.actions import Refused, StartRules, User, given, note_batch, state_now
+from calls.actions import Refused, StartRules, User, forget, given, locked, note_batch, state_now
 from calls.engine.triggering import wake_rows
 from calls.models import Batch, CallEvent
 from calls.tasks import wake
@@ -26,7 +26,7 @@ def start_later(*, batch: Batch, at: datetime, by: User, **rules: Unpack[StartRu
     if not batch.rows.exists():
         raise Refused("This batch has no calls to start.")
     draft = Batch.objects.filter(pk=batch.pk, state=BatchState.DRAFT)
-    if not draft.update(start_at=at, **given(rules)):
+    if not draft.update(start_at=at, paused_reason="", **given(rules)):
         raise Refused(f"{state_now(batch)} Only a draft can be started later.")
     until = moment_text(timezone.localtime(at), "short")
     note_batch(batch, EventKind.WAITING, by=by, now=now, detail=f"until {until}")
@@ -58,8 +58,7 @@ def start_calling(*, batch: Batch, by: User) -> None:
 @transaction.atomic
 def take_back(*, batch: Batch, by: User) -> None:
     """Forget a batch of which Evergrove has not heard yet, started or not. Raises Refused."""
-    # Claims lock their batch too, so that none of its rows leaves between the look and the end.
-    Batch.objects.select_for_update().get(pk=batch.pk)
+    found = locked(batch)
     heard_of = batch.rows.filter(
         ~Q(phase=Phase.READY) | Q(request_id__isnull=False) | Q(possible_orphans__gt=0)
     )
@@ -70,4 +69,4 @@ def take_back(*, batch: Batch, by: User) -> None:
         )
     detail = f"batch {batch.pk} taken back, {batch.rows.count()} rows"
     CallEvent.objects.create(at=timezone.now(), kind=EventKind.WITHDRAWN, actor=by, detail=detail)
-    batch.delete()
+    forget(found)

@@ -72,6 +72,10 @@ ROW_FAULTS = (
 )
 
 
+# A row that was asked about without a result: a person decides.
+GIVEN_UP = (HoldReason.REQUEST_NOT_FOUND, HoldReason.TRIGGER_UNCONFIRMED)
+
+
 class WaitReason(TextChoices):
     """Why a queued row has not been started yet, as found at the last look at its gate (R63)."""
 

@@ -292,6 +292,16 @@ def test_a_call_under_way_is_not_called_again(phase, person):
         actions.call_again(row=make_row(phase), by=person)
 
 
+def test_a_second_click_makes_no_second_repeat(person):
+    row = make_row(Phase.COMPLETED)
+    first = actions.call_again(row=row, by=person)
+    with pytest.raises(Refused, match=f"{first.external_reference_id} repeats this one already"):
+        actions.call_again(row=row, by=person)
+    CallRow.objects.filter(pk=first.pk).update(phase=Phase.FAILED, **settled())
+    actions.call_again(row=row, by=person)
+    assert row.repeats.count() == 2
+
+
 def test_a_blocked_phone_is_not_called_again(person):
     row = make_row(Phase.FAILED, outbound_phone_number=make_blocked_phone().phone)
     with pytest.raises(Refused, match="asked not to be called"):

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 
 from calls.engine import machine
 from calls.engine.machine import Step
@@ -19,6 +19,7 @@ from calls.engine.policy import CRASHES_BEFORE_HOLD, INTENT_MAX_AGE
 from calls.models import Batch, BlockedPhone, CallEvent, CallRow, Entity, Installation
 from calls.models.event import note_event
 from calls.vocabulary import (
+    GIVEN_UP,
     LIVE,
     SETTLED,
     WITHDRAWABLE,
@@ -224,11 +225,17 @@ def hold_rows(rows: QuerySet[CallRow], reason: HoldReason, *, now: datetime) -> 
     return len(ids)
 
 
+def due_at_once(now: datetime) -> Case:
+    """`next_at` of rows that are let go: now, but for those that are asked about first. Their look counts only
+    when a trigger that somebody sent before must have acted."""
+    return Case(When(ask_first=True, then=F("next_at")), default=Value(now))
+
+
 def release_rows(rows: QuerySet[CallRow], reason: HoldReason, *, now: datetime) -> int:
     """Let go of rows that were held for `reason`; returns how many. Call inside a transaction."""
     ids = list(rows.filter(hold_reason=reason).values_list("pk", flat=True))
     CallRow.objects.filter(pk__in=ids, hold_reason=reason).update(
-        hold_reason="", fence=F("fence") + 1, next_at=now, changed_at=now
+        hold_reason="", fence=F("fence") + 1, next_at=due_at_once(now), changed_at=now
     )
     released = CallRow.objects.filter(pk__in=ids).only("pk", "phase")
     record_events(released, kind=EventKind.RELEASED, now=now, detail=reason)
@@ -236,11 +243,16 @@ def release_rows(rows: QuerySet[CallRow], reason: HoldReason, *, now: datetime) 
 
 
 def withdraw(rows: QuerySet[CallRow], *, now: datetime, by: Any = None, detail: str = "") -> int:
-    """Take untriggered, unclaimed rows out for good; returns how many. Call inside a transaction."""
+    """Take untriggered, unclaimed rows out for good; returns how many. Call inside a transaction.
+
+    One that is asked about first may be ringing. It stays until that is known, or has turned out to be a
+    person's to decide.
+    """
+    may_ring = Q(ask_first=True) & ~Q(hold_reason__in=GIVEN_UP)
     count = 0
     for phase in WITHDRAWABLE:
-        ids = list(rows.filter(phase=phase).values_list("pk", flat=True))
-        count += CallRow.objects.filter(pk__in=ids, phase=phase).update(
+        ids = list(rows.filter(~may_ring, phase=phase).values_list("pk", flat=True))
+        count += CallRow.objects.filter(~may_ring, pk__in=ids, phase=phase).update(
             phase=machine.after(phase, Step.WITHDRAWN),
             hold_reason="",
             waiting_for="",

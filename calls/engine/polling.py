@@ -93,6 +93,7 @@ def is_unchanged(answer: Answer[CallRow], tools: Tools) -> bool:
     return (
         all(getattr(row, name) == value for name, value in known.items())
         and step_of(row, told) is None
+        and row.hold_reason != HoldReason.REQUEST_NOT_FOUND
         and not grace_is_over(row, tools)
     )
 
@@ -136,7 +137,11 @@ def record_answer(row: CallRow, told: RequestStatus, tools: Tools) -> None:
     if is_stale(row, told):
         release(row, tools, next_at=due_again(row, told, tools))
         return
+    heed_do_not_call(row, told, now=now)
     seen = facts_of(row, told, now=now)
+    if row.hold_reason == HoldReason.REQUEST_NOT_FOUND:  # it is known again
+        seen |= {"hold_reason": "", "changed_at": now}
+        note_event(row_id=row.pk, at=now, kind=EventKind.RELEASED, detail=row.hold_reason)
     if (step := step_of(row, told)) is not None:
         record_step(row, step, told, tools, seen)
     elif row.phase == Phase.CONFIRMING:
@@ -201,8 +206,6 @@ def record_step(
         record_outcome(row, told, now=now)
     if told.call_attempts:
         record_attempts(row, told.call_attempts, now=now)
-    if told.workflow_status == WorkflowStatus.DO_NOT_CALL_BACK:
-        block_phone(row, now=now)
 
 
 def record_look(row: CallRow, told: RequestStatus, tools: Tools, seen: dict[str, Any]) -> None:
@@ -254,7 +257,8 @@ def record_unchanged(row: CallRow, told: RequestStatus, tools: Tools, seen: dict
     is_new = seen["last_workflow_status"] != row.last_workflow_status
     if is_new:
         seen["changed_at"] = now
-    if release(row, tools, next_at=due_again(row, told, tools), **seen) and is_new:
+    held = bool(seen.get("hold_reason", row.hold_reason))
+    if release(row, tools, next_at=due_again(row, told, tools, held=held), **seen) and is_new:
         note_event(
             row_id=row.pk, at=now, kind=EventKind.UPSTREAM, detail=seen["last_workflow_status"]
         )
@@ -305,6 +309,12 @@ def grace_is_over(row: CallRow, tools: Tools) -> bool:
     return since is not None and tools.clock() - since > tools.rules.outcome_grace
 
 
-def block_phone(row: CallRow, *, now: datetime) -> None:
-    """This phone is not called again by itself: not by this row, not by another (R86)."""
+def heed_do_not_call(row: CallRow, told: RequestStatus, *, now: datetime) -> None:
+    """This phone is not called again by itself: not by this row, not by another (R86).
+
+    Whenever the word is new, in any phase; a person may have lifted the block of an old one.
+    """
+    word = WorkflowStatus.DO_NOT_CALL_BACK
+    if told.workflow_status != word or row.last_workflow_status == word:
+        return
     BlockedPhone.objects.get_or_create(phone=row.outbound_phone_number, defaults={"row_id": row.pk})

@@ -15,10 +15,10 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from calls.engine.asking import each, run_jobs
-from calls.engine.claiming import phone_is_busy
+from calls.engine.claiming import in_phases, phone_is_busy
 from calls.engine.machine import Step
 from calls.engine.policy import CLEAN_LOOKS_NEEDED, SECOND_LOOK_AFTER, is_clean_look
 from calls.engine.polling import (
@@ -26,6 +26,7 @@ from calls.engine.polling import (
     POLL_LEASE,
     QUEUED_PER_THREAD,
     facts_of,
+    heed_do_not_call,
     is_stale,
     record_poll,
     record_step,
@@ -37,6 +38,9 @@ from calls.evergrove.schemas import RequestStatus
 from calls.models import Batch, CallRow, Installation
 from calls.models.event import note_event
 from calls.vocabulary import (
+    GIVEN_UP,
+    POLLED,
+    UNTRIGGERED,
     BatchState,
     EventKind,
     HoldReason,
@@ -47,7 +51,6 @@ from calls.vocabulary import (
 
 logger = logging.getLogger(__name__)
 
-GIVEN_UP = (HoldReason.REQUEST_NOT_FOUND, HoldReason.TRIGGER_UNCONFIRMED)
 TRIES = 10  # after so many the others no longer wait for this row; it stays barred
 DETAIL_LENGTH = 255
 
@@ -80,24 +83,24 @@ def mark(*, first_look: datetime, now: datetime) -> int:
         "next_at": first_look,
     }
     queued = CallRow.objects.filter(phase=Phase.SCHEDULED)
+    # A retry may have been sent since: the wait counts from here, whoever lets a held one go.
     doubtful = CallRow.objects.filter(phase=Phase.CONFIRMING)
     live = CallRow.objects.filter(phase__in=(Phase.CALLING, Phase.AWAITING_OUTCOME))
     # Left to its worker. If that is gone, its rescue counts the confirm wait from here.
     in_flight = CallRow.objects.filter(phase=Phase.TRIGGERING)
     return (
         queued.update(ask_first=True, waiting_for=WaitReason.ASK_FIRST, changed_at=now, **anew)
-        + doubtful.update(**anew)
-        + live.update(next_at=now)
+        + doubtful.update(trigger_sent_at=now, **anew)
+        + live.update(next_at=now, failures=0)
         + in_flight.update(trigger_sent_at=now)
     )
 
 
 def stop_what_cannot_be_asked(*, now: datetime) -> None:
-    """Rows that were not queued then may have been called since: a person lets their batches go on."""
-    unqueued = CallRow.objects.filter(
-        batch=OuterRef("pk"), phase__in=(Phase.READY, Phase.SCHEDULING)
-    )
-    uncertain = Batch.objects.filter(Exists(unqueued))
+    """Rows that were not queued then may have been called since, and a batch may have been paused or withdrawn
+    since: a person lets each go on."""
+    untriggered = CallRow.objects.filter(batch=OuterRef("pk"), phase__in=UNTRIGGERED)
+    uncertain = Batch.objects.filter(Exists(untriggered))
     running = list(uncertain.filter(state=BatchState.RUNNING).values_list("pk", flat=True))
     waiting = (BatchState.DRAFT, BatchState.PAUSED, BatchState.RUNNING)
     uncertain.filter(state__in=waiting).update(paused_reason=PauseReason.MAY_BE_CALLED)
@@ -121,9 +124,14 @@ def to_ask() -> QuerySet[CallRow]:
     )
 
 
-def left_to_ask() -> QuerySet[CallRow]:
-    """What the others wait for."""
-    return to_ask().filter(failures__lt=TRIES)
+def is_left_to_ask(since: datetime) -> bool:
+    """Whether there is something that the others wait for: a barred row, or a call under way of which nothing
+    was heard since."""
+    unheard = Q(last_polled_at=None) | Q(last_polled_at__lt=since)
+    under_way = CallRow.objects.filter(
+        Q(phase=Phase.TRIGGERING) | Q(in_phases(POLLED)) & unheard, failures__lt=TRIES
+    ).exclude(hold_reason=HoldReason.REQUEST_NOT_FOUND)
+    return to_ask().filter(failures__lt=TRIES).exists() or under_way.exists()
 
 
 def ask_first(tools: Tools) -> int:
@@ -137,8 +145,10 @@ def ask_first(tools: Tools) -> int:
             record=each(lambda answer: record(answer, tools)),
             in_flight=tools.rules.concurrency * QUEUED_PER_THREAD,
         )
-    if is_pending() and not left_to_ask().exists():
-        Installation.objects.update(reconcile_since=None)
+    since = Installation.objects.values_list("reconcile_since", flat=True).first()
+    if since is None or is_left_to_ask(since):
+        return asked
+    if Installation.objects.filter(reconcile_since=since).update(reconcile_since=None):
         logger.warning("every open request was asked about, calls may be started again")
     return asked
 
@@ -168,6 +178,8 @@ def record(answer: Answer[CallRow], tools: Tools) -> None:
     if not isinstance(told, RequestStatus):
         record_poll(answer, tools)
         return
+    if not is_stale(row, told):
+        heed_do_not_call(row, told, now=tools.clock())
     seen = facts_of(row, told, now=tools.clock())
     no_look = told.call_attempts is None or told.updated_at is None
     if is_stale(row, told):

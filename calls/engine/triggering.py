@@ -180,10 +180,12 @@ def mark_busy_phones(*, now: datetime) -> None:
 
 
 def wake_rows(rows: Q, *, now: datetime) -> int:
-    """Look at the gate again: the office's hours, its holidays or the batch's rules have changed."""
-    return CallRow.objects.filter(rows, phase=Phase.SCHEDULED, next_at__gt=now).update(
-        next_at=now, waiting_for=""
-    )
+    """Look at the gate again: the office's hours, its holidays or the batch's rules have changed.
+
+    A row that is asked about first keeps its time: a look that came sooner would say nothing.
+    """
+    waiting = CallRow.objects.filter(rows, phase=Phase.SCHEDULED, ask_first=False, next_at__gt=now)
+    return waiting.update(next_at=now, waiting_for="")
 
 
 def trigger(row: CallRow, tools: Tools) -> TriggerAnswer:

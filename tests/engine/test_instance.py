@@ -131,6 +131,7 @@ def test_taking_it_over_asks_about_everything_first(lab):
     lab.tools = replace(lab.tools, instance_id=instance.identity())
     lab.dispatch()
     assert not lab.sent("trigger")
+    actions.start_batch(batch=again(row.batch), by=None)
     lab.run(600, step=5)
     assert lab.calls_of(row) == 1
     event = CallEvent.objects.get(kind=EventKind.ADOPTED)

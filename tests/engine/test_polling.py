@@ -279,6 +279,33 @@ def test_do_not_call_back_blocks_the_phone_for_every_row(lab):
     assert lab.sandbox.ledger.calls_started == 2
 
 
+def test_do_not_call_back_is_heeded_after_the_call_has_ended_as_well(lab):
+    row = lab.row(story=76)
+    lab.run(300, step=5)
+    assert again(row).phase == Phase.AWAITING_OUTCOME
+    told = {"id": str(again(row).request_id), "workflow_status": "DO_NOT_CALL_BACK",
+            "updated_at": (lab.clock() + timedelta(minutes=1)).isoformat()}  # fmt: skip
+    lab.wire.instead["poll"].extend([told] * 2)
+    lab.run(1300, step=5)
+    assert not lab.wire.instead["poll"]
+    assert BlockedPhone.objects.get().phone == row.outbound_phone_number
+
+
+def test_the_old_word_does_not_bring_back_a_block_that_a_person_has_lifted(lab):
+    row = lab.row(story=76)
+    lab.run(300, step=5)
+    told = {"id": str(again(row).request_id), "workflow_status": "DO_NOT_CALL_BACK",
+            "updated_at": (lab.clock() + timedelta(minutes=1)).isoformat()}  # fmt: skip
+    later = {**told, "best_to_callback_after": (lab.clock() + timedelta(minutes=9)).isoformat()}
+    lab.wire.instead["poll"].append(told)
+    lab.run(1300, step=5)
+    actions.lift_phone_block(phone=BlockedPhone.objects.get(), by=None)
+    lab.wire.instead["poll"].append(later)
+    lab.run(1300, step=5)
+    assert not lab.wire.instead["poll"]
+    assert not BlockedPhone.objects.exists()
+
+
 # --- No answer ---
 
 
@@ -337,6 +364,10 @@ def test_404_is_tolerated_for_ten_minutes_and_then_held(lab):
     assert again(row).phase == Phase.CALLING
     assert lab.clock() - began >= timedelta(minutes=10)
     assert len(lab.sent("poll")) == 5
+    for _ in range(2):
+        poll(lab, row)
+    assert again(row).hold_reason == "", "Evergrove knows it again"
+    assert EventKind.RELEASED in lab.events(row)
 
 
 def test_one_404_after_a_long_outage_does_not_hold(lab):

@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from calls import actions
+from calls import actions, starting
 from calls.engine import reconciling
 from calls.engine.claiming import claim_rows
 from calls.engine.machine import Step
 from calls.engine.triggering import claim_to_trigger
-from calls.models import Batch, CallEvent, CallRow, Installation
+from calls.models import Batch, BlockedPhone, CallEvent, CallRow, Installation
 from calls.vocabulary import (
     BatchState,
     EventKind,
@@ -27,6 +27,12 @@ from tests.factories import make_batch, make_row, make_user
 def restored(lab):
     """The database knows of no trigger since the copy; here is the moment of the restore."""
     return actions.reconcile(by=None, reason="restored in a test")
+
+
+def resumed():
+    """A person lets every batch go on at once, as the banner says."""
+    for batch in Batch.objects.filter(state=BatchState.PAUSED):
+        actions.start_batch(batch=batch, by=None)
 
 
 def triggered_since(lab, row):
@@ -95,6 +101,7 @@ def test_an_attempt_is_a_call_whatever_the_status_says(lab):
 def test_a_row_that_nobody_triggered_is_triggered_after_two_clean_looks(lab):
     row = lab.scheduled()
     restored(lab)
+    resumed()
     polls = len(lab.sent("poll"))
     to_the_end(lab)
     looks = [body for body in lab.sent("poll")[polls:] if "include_call_attempts=true" in body]
@@ -106,8 +113,10 @@ def test_a_row_that_nobody_triggered_is_triggered_after_two_clean_looks(lab):
 def test_the_first_look_comes_after_the_wait_and_nothing_is_triggered_before_the_second(lab):
     lab.scheduled()
     restored(lab)
+    lab.run(5)
+    resumed()
     wait = lab.tools.rules.confirm_wait.total_seconds()
-    lab.run(wait - 1)
+    lab.run(wait - 6)
     assert not lab.sent("poll")
     lab.run(20)
     assert len(lab.sent("poll")) == 1
@@ -123,6 +132,7 @@ def test_a_trigger_that_acts_late_is_seen_by_the_first_look(lab):
     with pytest.raises(Exception, match=r"."):
         triggered_since(lab, row)
     restored(lab)
+    resumed()
     to_the_end(lab)
     assert lab.calls_of(row) == 1
     assert again(row).phase == Phase.COMPLETED
@@ -185,6 +195,7 @@ def test_a_request_that_changes_between_two_looks_is_looked_at_once_more(lab):
 
     lab.wire.instead["poll"].extend(answered(at) for at in changed_at)
     restored(lab)
+    resumed()
     to_the_end(lab)
     assert not lab.wire.instead["poll"], "three looks"
     assert lab.calls_of(row) == 1
@@ -195,6 +206,7 @@ def test_a_request_that_evergrove_does_not_know_is_held_and_the_others_go_on(lab
     lab.bring_to(Phase.SCHEDULED, lost)
     del lab.sandbox.store.requests[str(again(lost).request_id)]
     restored(lab)
+    resumed()
     lab.run(1800, step=30)
     assert again(lost).hold_reason == HoldReason.REQUEST_NOT_FOUND
     assert again(other).phase == Phase.COMPLETED
@@ -286,10 +298,148 @@ def test_a_draft_that_was_to_start_at_a_time_waits_for_a_person_as_well(lab):
     assert batch.state == BatchState.DRAFT
 
 
-def test_batches_that_are_queued_as_a_whole_go_on_by_themselves(lab):
+def test_batches_that_are_queued_as_a_whole_wait_for_a_person_as_well(lab):
+    """A pause or a withdrawal since the copy is forgotten with the rest."""
     row = lab.scheduled()
     restored(lab)
-    assert Batch.objects.get(pk=row.batch_id).state == BatchState.RUNNING
+    batch = Batch.objects.get(pk=row.batch_id)
+    assert (batch.state, batch.paused_reason) == (BatchState.PAUSED, PauseReason.MAY_BE_CALLED)
+    to_the_end(lab)
+    assert lab.calls_of(row) == 0
+    actions.start_batch(batch=batch, by=None)
+    lab.run(5)
+    assert lab.calls_of(row) == 1
+
+
+def office_saved(row):
+    values = {"closed_dates": ["2030-01-01"]}
+    actions.save_office(office=again(row.entity), values=values, by=None)
+
+
+def hold_released(row):
+    actions.release_hold(row=again(row), by=None)
+
+
+def block_lifted(row):
+    phone = BlockedPhone.objects.create(phone=row.outbound_phone_number, row=row)
+    actions.lift_phone_block(phone=phone, by=None)
+
+
+def office_asked_again(row):
+    actions.ask_about_office(office=again(row.entity), by=None)
+
+
+@pytest.mark.parametrize(
+    ("held", "deed"),
+    [
+        ("", office_saved),
+        (HoldReason.OFFICE_NOT_CALLABLE, hold_released),
+        (HoldReason.DO_NOT_CALL, block_lifted),
+        (HoldReason.OFFICE_REFUSED, office_asked_again),
+    ],
+    ids=["office saved", "hold released", "block lifted", "office asked again"],
+)
+@pytest.mark.fault(
+    "People",
+    "Click on a row that is asked about after a restore",
+    "No click brings its first look forward: a trigger of the lost days must have acted by then.",
+)
+def test_no_click_shortens_the_wait_before_the_first_look(lab, held, deed):
+    row = lab.scheduled()
+    CallRow.objects.filter(pk=row.pk).update(hold_reason=held)
+    lab.fault("applied_late", "trigger", seconds=100.0)
+    with pytest.raises(Exception, match=r"."):
+        triggered_since(lab, row)
+    restored(lab)
+    lab.run(5)
+    resumed()
+    deed(row)
+    to_the_end(lab)
+    assert lab.calls_of(row) == 1
+    assert len(lab.sent("trigger")) == 1, "the one of the lost days"
+
+
+def test_a_doubtful_row_that_is_let_go_waits_as_long(lab):
+    """A person has let it go in the lost days; its second trigger acts after the restore."""
+    lab.rules(retry_trigger=False)
+    row = lab.confirming()
+    lab.run(400, step=5)
+    assert again(row).hold_reason == HoldReason.TRIGGER_UNCONFIRMED
+    lab.fault("applied_late", "trigger", seconds=100.0)
+    with pytest.raises(Exception, match=r"."):
+        triggered_since(lab, row)
+    restored(lab)
+    resumed()
+    lab.run(5)
+    hold_released(row)
+    to_the_end(lab)
+    assert len(lab.sent("trigger")) == 2, "the first one, and that of the lost days"
+
+
+def test_a_row_that_may_be_ringing_is_not_withdrawn_before_that_is_known(lab):
+    ringing, waiting = lab.rows(2, story=80)
+    lab.bring_to(Phase.SCHEDULED, ringing)
+    triggered_since(lab, again(ringing))
+    restored(lab)
+    batch = Batch.objects.get(pk=ringing.batch_id)
+    actions.withdraw_batch(batch=batch, by=None)
+    assert again(ringing).phase == Phase.SCHEDULED
+    to_the_end(lab)
+    assert (again(ringing).phase, again(waiting).phase) == (Phase.CALLING, Phase.WITHDRAWN)
+    assert lab.calls_of(waiting) == 0
+
+
+def test_a_call_under_way_is_heard_of_before_others_start(lab):
+    live = lab.calling(story=80)
+    other = lab.scheduled()
+    restored(lab)
+    resumed()
+    lab.fault("lost_before", "poll", times=3)
+    CallRow.objects.filter(pk=live.pk).update(next_at=lab.clock() + timedelta(minutes=5))
+    lab.run(240, step=5)
+    assert not again(other).ask_first, "asked about twice"
+    assert reconciling.is_pending(), "not before the live one was"
+    to_the_end(lab)
+    assert not reconciling.is_pending()
+    assert lab.calls_of(other) == 1
+
+
+def test_the_end_of_one_does_not_end_the_next(lab, monkeypatch):
+    lab.scheduled()
+    Installation.load()
+    Installation.objects.update(reconcile_since=lab.clock())
+
+    def meanwhile(since):
+        Installation.objects.update(reconcile_since=since + timedelta(seconds=1))
+        return False
+
+    monkeypatch.setattr(reconciling, "is_left_to_ask", meanwhile)
+    reconciling.ask_first(lab.tools)
+    assert reconciling.is_pending()
+
+
+@pytest.mark.parametrize(
+    "forget", [actions.discard_draft, starting.take_back], ids=["discard", "back"]
+)
+def test_what_may_have_been_called_is_not_forgotten(lab, forget):
+    """Its references would be free again, and the same file would be called as if it were new."""
+    row = make_row(Phase.READY, batch=make_batch(state=BatchState.DRAFT))
+    restored(lab)
+    who = {"by": None} if forget is starting.take_back else {}
+    with pytest.raises(actions.Refused, match="Withdraw it instead"):
+        forget(batch=again(row.batch), **who)
+    assert again(row).phase == Phase.READY
+
+
+def test_a_new_start_time_is_a_person_letting_it_go_on(lab):
+    batch = make_batch(state=BatchState.DRAFT)
+    make_row(Phase.READY, batch=batch)
+    restored(lab)
+    starting.start_later(batch=batch, at=lab.clock() + timedelta(minutes=10), by=None)
+    to_the_end(lab)
+    lab.run(60, step=30)
+    batch.refresh_from_db()
+    assert batch.state == BatchState.RUNNING
 
 
 @pytest.mark.fault(
@@ -328,6 +478,7 @@ def test_a_row_that_cannot_be_asked_about_stays_barred_but_does_not_bar_the_othe
     lab.bring_to(Phase.SCHEDULED, stuck)
     stuck, other = again(stuck), again(other)
     restored(lab)
+    resumed()
     CallRow.objects.filter(pk=stuck.pk).update(
         failures=reconciling.TRIES, next_at=lab.clock() + timedelta(days=1)
     )

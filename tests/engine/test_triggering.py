@@ -365,8 +365,26 @@ def test_a_refused_trigger_is_held_with_its_reason_and_not_retried(lab, fault):
     assert str(fault["code"]) in row.last_error
     assert len(lab.sent("trigger")) == 1
     actions.release_hold(row=row, by=None)
-    lab.pulse()
+    lab.run(60, step=5)
+    sent = [endpoint for endpoint, _ in lab.wire.sent]
+    assert sent[sent.index("trigger") :][:4] == ["trigger", "poll", "poll", "trigger"]
     assert lab.calls_of(row) == 1
+
+
+@pytest.mark.fault(
+    "HTTP",
+    "Trigger that was applied and answered with a refusal",
+    "When a person lets the row go on, Evergrove is asked first, and the call is found.",
+)
+def test_a_refused_trigger_that_was_applied_after_all_is_found_and_not_sent_again(lab):
+    row = lab.scheduled()
+    lab.fault("status", "trigger", code=400, applied=True)
+    trigger_rows(lab.tools)
+    assert (again(row).hold_reason, lab.calls_of(row)) == (HoldReason.TRIGGER_REFUSED, 1)
+    actions.release_hold(row=again(row), by=None)
+    lab.run(600, step=5)
+    assert (again(row).phase, lab.calls_of(row)) == (Phase.COMPLETED, 1)
+    assert len(lab.sent("trigger")) == 1
 
 
 @pytest.mark.parametrize("fault", [{"code": 401}, {"code": 403}], ids=["401", "403"])
