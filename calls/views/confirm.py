@@ -1,6 +1,7 @@
 """An upload's last step: what a start would do, when and how, and the start itself."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +28,7 @@ from calls.vocabulary import BatchState, HoldReason, LatencyMode, WaitReason
 
 NOW, LATER, QUEUE = "now", "at", "queue"
 OPENINGS_SHOWN = 6
+LATEST_START = timedelta(days=366)
 
 
 class StartForm(forms.Form):
@@ -89,8 +91,10 @@ class StartForm(forms.Form):
             at = values.get("start_at")
             if at is None:
                 self.add_error("start_at", "Enter a start time")
-            elif at <= timezone.now():
+            elif at <= (now := timezone.now()):
                 self.add_error("start_at", "Start time must be in the future")
+            elif at > now + LATEST_START:
+                self.add_error("start_at", "Start time must be within a year. Check the year")
         return values
 
     def rules(self) -> StartRules:

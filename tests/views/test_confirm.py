@@ -69,9 +69,12 @@ def test_a_later_start_leaves_a_draft_that_says_when(client, batch):
         ("", "Enter a start time"),
         ("soon", "Start time must be a date and time"),
         ("2020-01-01T09:00", "Start time must be in the future"),
+        ("9999-12-31T23:59", "Start time must be within a year. Check the year"),
+        ("2062-12-01T09:00", "Start time must be within a year. Check the year"),
     ],
 )
-def test_a_wrong_time_is_explained_and_nothing_starts(client, batch, start_at, said):
+def test_a_wrong_time_is_explained_and_nothing_starts(client, batch, monkeypatch, start_at, said):
+    monkeypatch.setattr(timezone, "now", lambda: SATURDAY)
     response = confirm(client, batch, when="at", start_at=start_at)
     assert response.status_code == 422
     assert said in response.content.decode()
