@@ -64,7 +64,9 @@ WHAT_TO_DO = {
     HoldReason.OFFICE_NOT_CALLABLE: (
         "Ask Evergrove to allow this office, then ask again on the office page."
     ),
-    HoldReason.OFFICE_REFUSED: "Check the hours and the name on the office page, then save it.",
+    HoldReason.OFFICE_REFUSED: (
+        "Mend the hours on the office page and save it, or send it again there as it is."
+    ),
     HoldReason.ORGANIZATION_DISABLED: (
         "Ask Evergrove to enable this organization, then try again. Other organizations go on."
     ),

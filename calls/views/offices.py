@@ -84,9 +84,17 @@ def office(request: Request, pk: int) -> HttpResponse:
     if values is None:
         return show_office(request, found, draft, status=422 if request.htmx else 200)
     saved = actions.save_office(office=found, values=values, by=request.user)
-    said = "Saved. It is sent to Evergrove with its next call." if saved else "Nothing changed."
-    messages.success(request, said)
+    found.refresh_from_db()
+    messages.success(request, saved_words(found) if saved else "Nothing changed.")
     return redirect("office", pk)
+
+
+def saved_words(office: Entity) -> str:
+    """When Evergrove hears of what was saved just now."""
+    if office.is_synced:
+        return "Saved. Closed dates stay here: Evergrove is not told."
+    when = "on its way to Evergrove" if office.entity_id else "sent to Evergrove before its first call"
+    return f"Saved. It is {when}."
 
 
 def present_draft(office: Entity) -> Draft:

@@ -69,6 +69,23 @@ def test_saving_stores_the_week_the_holidays_and_the_guide_and_marks_it_to_be_se
     assert office.rows.get().next_at <= timezone.now()
 
 
+@pytest.mark.parametrize(
+    ("known", "over", "said"),
+    [
+        (True, {"guide": "Press 2"}, "Saved. It is on its way to Evergrove."),
+        (True, {"closed": "2026-12-25"}, "Saved. Closed dates stay here: Evergrove is not told."),
+        (False, {"guide": "Press 2"}, "Saved. It is sent to Evergrove before its first call."),
+        (True, {}, "Nothing changed."),
+    ],
+    ids=["known", "closed dates alone", "new", "unchanged"],
+)
+def test_saving_says_when_evergrove_hears_of_it(page, known, over, said):
+    office = factories.make_entity() if known else factories.make_entity(entity_id=None)
+    post(page, office, **over)
+    shown = page.get(office.get_absolute_url()).content.decode()
+    assert f"<div data-toast-text>{said}</div>" in shown
+
+
 def test_saving_what_is_there_changes_nothing(page):
     office = factories.make_entity()
     post(page, office)
@@ -148,6 +165,21 @@ def test_asking_again_sends_the_office_anew(page):
     page.post(reverse("office_recheck", args=[office.pk]))
     office.refresh_from_db()
     assert not office.is_synced
+
+
+def test_a_refused_office_is_sent_again_as_it_is(page):
+    office = factories.make_entity(
+        entity_id=None, hold_reason=HoldReason.OFFICE_REFUSED, last_error="422 timezone"
+    )
+    row = factories.make_row(entity=office, hold_reason=HoldReason.OFFICE_REFUSED)
+    text = page.get(office.get_absolute_url()).content.decode()
+    assert "Send again</button>" in text
+    assert "the name" not in text.partition("422 timezone")[2].partition("</form>")[0]
+    page.post(reverse("office_recheck", args=[office.pk]))
+    office.refresh_from_db()
+    row.refresh_from_db()
+    assert (office.hold_reason, row.hold_reason) == ("", "")
+    assert "Send again</button>" not in page.get(office.get_absolute_url()).content.decode()
 
 
 def test_lifting_a_block_lets_held_calls_go_on(page):
