@@ -74,7 +74,9 @@ WHAT_TO_DO = {
     HoldReason.SCHEDULE_UNANSWERED: (
         "Twice no request came back for this row. Nothing was started. Try again."
     ),
-    HoldReason.TRIGGER_REFUSED: "Nothing was started. Try again once the reason is mended.",
+    HoldReason.TRIGGER_REFUSED: (
+        "When you let it go on, Evergrove is asked first whether it was started after all."
+    ),
     HoldReason.TRIGGER_UNCONFIRMED: (
         "Evergrove shows no attempt so far. Look again: it is started only if two fresh looks still "
         "show none."

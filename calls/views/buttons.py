@@ -25,6 +25,11 @@ RELEASES = {  # what letting go of a held row is called, and what follows from i
         "Call it anyway",
         "The office may be called twice about the same visit.",
     ),
+    HoldReason.TRIGGER_REFUSED: (
+        "Look, then try again",
+        "Evergrove is asked twice whether the call exists after all. Only if both looks show no attempt "
+        "is it started.",
+    ),
     HoldReason.TRIGGER_UNCONFIRMED: (
         "Look again, then start",
         "Evergrove is asked twice whether the call exists. Only if both looks show no attempt is it "

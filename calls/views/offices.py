@@ -93,8 +93,9 @@ def saved_words(office: Entity) -> str:
     """When Evergrove hears of what was saved just now."""
     if office.is_synced:
         return "Saved. Closed dates stay here: Evergrove is not told."
-    when = "on its way to Evergrove" if office.entity_id else "sent to Evergrove before its first call"
-    return f"Saved. It is {when}."
+    if office.entity_id is None:
+        return "Saved. It is sent to Evergrove before its first call."
+    return "Saved. It is on its way to Evergrove."
 
 
 def present_draft(office: Entity) -> Draft:

@@ -94,3 +94,20 @@ def test_every_hold_says_what_to_do(reason):
 def test_only_open_calls_are_ever_late(phase):
     late = is_late(replace(CALL, phase=phase, trigger_sent_at=NOW - timedelta(hours=100)))
     assert late == (phase in OPEN) == (phase not in SETTLED)
+
+
+def test_a_refused_start_does_not_say_that_nothing_was_started():
+    """A refusal may follow an effect: letting it go on asks first (R71)."""
+    found = verdict(
+        replace(
+            CALL,
+            phase=Phase.SCHEDULED,
+            hold_reason=HoldReason.TRIGGER_REFUSED,
+            last_error="already triggered",
+        )
+    )
+    assert found.say == "Held. Evergrove refused to start this call."
+    assert found.more == (
+        "Evergrove said: already triggered. When you let it go on, Evergrove is asked first whether it "
+        "was started after all."
+    )

@@ -125,6 +125,12 @@ def test_an_action_takes_away_what_may_no_longer_be_edited(page):
         ),
         (
             Phase.SCHEDULED,
+            {"hold_reason": HoldReason.TRIGGER_REFUSED},
+            ["Look, then try again", "asked twice whether the call exists", "Withdraw"],
+            ["The call goes on from where it stopped"],
+        ),
+        (
+            Phase.SCHEDULED,
             {"hold_reason": HoldReason.DO_NOT_CALL},
             ["Open the office page"],
             ["call_release"],
