@@ -104,7 +104,9 @@ def batch_live(request: HttpRequest, pk: int) -> HttpResponse:
 def whole(request: HttpRequest, found: Batch) -> dict[str, Any]:
     etag = activity_etag(request, found.pk, found.state, seconds=ETAG_SECONDS)
     counts = batch_counts(found)
-    can_take_back = found.state in UNDER_WAY and counts.by_phase[Phase.READY] == counts.rows
+    under_way = found.state in UNDER_WAY
+    can_take_back = under_way and counts.by_phase[Phase.READY] == counts.rows
+    can_withdraw = under_way and counts.not_started > 0
     return {
         "batch": found,
         "etag": etag,
@@ -120,7 +122,8 @@ def whole(request: HttpRequest, found: Batch) -> dict[str, Any]:
         "events": batch_state.timeline(found),
         "asks_name": counts.not_started >= batch_state.TYPE_NAME_FROM,
         "can_take_back": can_take_back,
-        "buttons": f"{found.state}-back" if can_take_back else found.state,
+        "can_withdraw": can_withdraw,
+        "buttons": "-".join([found.state, *["back"] * can_take_back, *["withdraw"] * can_withdraw]),
     }
 
 

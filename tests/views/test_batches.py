@@ -160,10 +160,11 @@ def test_an_unchanged_fragment_is_304_and_a_pause_by_somebody_else_is_not(
 
 def test_the_buttons_come_along_only_when_other_ones_are_needed(client, running):
     url = reverse("batch_live", args=[running.pk])
-    same = client.get(url, {"buttons": "running"}, headers=HTMX).content.decode()
+    same = client.get(url, {"buttons": "running-withdraw"}, headers=HTMX).content.decode()
     other = client.get(url, {"buttons": "paused"}, headers=HTMX).content.decode()
     assert 'id="batch-actions"' not in same
     assert 'id="pause-says" hx-swap-oob="true"' in same
+    assert 'id="withdraw-says" hx-swap-oob="true"' in same
     assert 'id="batch-actions" hx-swap-oob="true"' in other
 
 
@@ -171,12 +172,26 @@ def test_the_button_to_take_it_back_goes_once_a_call_was_queued(client, user):
     batch = make_row(Phase.READY, batch=make_batch(state=BatchState.RUNNING)).batch
     before = client.get(reverse("batch", args=[batch.pk])).content.decode()
     assert "Take back" in before
-    assert "?buttons=running-back" in before
+    assert "?buttons=running-back-withdraw" in before
     batch.rows.update(phase=Phase.SCHEDULED, request_id=uuid4())
     url = reverse("batch_live", args=[batch.pk])
-    after = client.get(url, {"buttons": "running-back"}, headers=HTMX).content.decode()
+    after = client.get(url, {"buttons": "running-back-withdraw"}, headers=HTMX).content.decode()
     assert 'id="batch-actions" hx-swap-oob="true"' in after
     assert "Take back" not in after
+
+
+def test_the_button_to_withdraw_goes_with_the_last_call_that_had_not_started(client, user):
+    row = make_row(Phase.READY)
+    before = client.get(reverse("batch", args=[row.batch_id]))
+    CallRow.objects.filter(pk=row.pk).update(
+        phase=Phase.CALLING, request_id=uuid4(), trigger_sent_at=timezone.now()
+    )
+    url, asked = reverse("batch_live", args=[row.batch_id]), before.context["buttons"]
+    after = client.get(url, {"buttons": asked}, headers=HTMX)
+    assert 'id="batch-actions" hx-swap-oob="true"' in after.content.decode()
+    again = client.get(url, {"buttons": after.context["buttons"]}, headers=HTMX).content.decode()
+    assert 'id="pause-says"' in again
+    assert "withdraw-says" not in again, "there is no dialog that could take it"
 
 
 @pytest.mark.parametrize(
