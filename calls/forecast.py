@@ -30,12 +30,13 @@ class Opening(NamedTuple):
 class Forecast:
     """Counts of rows that a start would set going; held rows stay where they are.
 
-    Moments are on the clock of the office they concern.
+    Moments are on the clock of the office they concern. `starts_at`: None when that is now.
     """
 
+    starts_at: datetime | None = None
     rows: int = 0  # that are called, now or later
     offices: int = 0
-    now: int = 0
+    now: int = 0  # at the start, when that is later
     waiting: dict[str, int] = field(default_factory=dict)  # by WaitReason
     openings: dict[Opening, int] = field(default_factory=dict)
     first_appointment: datetime | None = None  # when the first of the early ones may be called
@@ -65,7 +66,7 @@ class Forecast:
         hours, holiday = (self.waiting.get(reason, 0) for reason in CLOSED)
         held = self.not_callable + sum(self.held.values())
         return [
-            ("busy", self.now, "can start now"),
+            ("busy", self.now, "can start then" if self.starts_at else "can start now"),
             ("none", hours, "wait" + "s" * (hours == 1) + " for opening hours"),
             ("none", holiday, "wait" + "s" * (holiday == 1) + " for a holiday to end"),
             ("none", self.too_early, "to be called after the appointment"),
@@ -80,8 +81,13 @@ class Forecast:
 
 
 def forecast(batch: Batch, *, now: datetime, ignore_calling_hours: bool = False) -> Forecast:
-    """Three queries; the gate is asked once for each office, not for each row."""
+    """Counted from `now`, or from the later start that was kept for the batch.
+
+    Three queries; the gate is asked once for each office, not for each row.
+    """
     found = Forecast()
+    if batch.start_at and batch.start_at > now:
+        found.starts_at = now = batch.start_at
     count_held(batch, found)
     groups = rows_by_office(batch, now)
     offices = Entity.objects.in_bulk([group["entity"] for group in groups])

@@ -1,13 +1,14 @@
 """An upload's last step: what a start would do, when and how, and the start itself."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -31,6 +32,19 @@ OPENINGS_SHOWN = 6
 LATEST_START = timedelta(days=366)
 
 
+class StartTimeField(forms.DateTimeField):
+    """Django says in its own words that summer time skips or repeats a moment."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            return super().to_python(value)
+        except ValidationError as refusal:
+            if getattr(refusal, "code", "") != "ambiguous_timezone":
+                raise
+            said = "Start time must not be in the hour when the clocks change"
+            raise ValidationError(said, code="clocks_change") from None
+
+
 class StartForm(forms.Form):
     """When and how a batch is called. Only staff may call outside of an office's hours.
 
@@ -47,7 +61,7 @@ class StartForm(forms.Form):
         widget=forms.RadioSelect,
         required=False,
     )
-    start_at = forms.DateTimeField(
+    start_at = StartTimeField(
         label="Start time",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -190,6 +204,9 @@ def show_confirm(
 
 def waits_of(plan: Forecast) -> Iterator[str]:
     """What is called when, on the clock of each office."""
+    if plan.starts_at:
+        starts = moment_text(timezone.localtime(plan.starts_at), "full")
+        yield f"The batch starts {starts}. Counted from then."
     openings = sorted(plan.openings.items(), key=lambda pair: (pair[0].at, pair[0].zone))
     for opening, number in openings[:OPENINGS_SHOWN]:
         whose = "its office opens" if number == 1 else "their offices open"

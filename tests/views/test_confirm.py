@@ -71,6 +71,8 @@ def test_a_later_start_leaves_a_draft_that_says_when(client, batch):
         ("2020-01-01T09:00", "Start time must be in the future"),
         ("9999-12-31T23:59", "Start time must be within a year. Check the year"),
         ("2062-12-01T09:00", "Start time must be within a year. Check the year"),
+        ("2027-03-14T02:30", "Start time must not be in the hour when the clocks change"),
+        ("2027-11-07T01:30", "Start time must not be in the hour when the clocks change"),
     ],
 )
 def test_a_wrong_time_is_explained_and_nothing_starts(client, batch, monkeypatch, start_at, said):
@@ -162,6 +164,21 @@ def test_what_is_called_when_is_said_in_the_time_of_each_office(client):
     )
     assert "The first can be made Mon, Nov 23, 2026, 9:00 AM MST." in text
     assert "5 calls to 5 offices" in text
+
+
+@pytest.mark.usefixtures("saturday")
+def test_what_is_called_when_counts_from_the_start_that_was_kept(client):
+    batch = make_batch(state=BatchState.DRAFT)
+    early = {"default_call_time": "08:00", "windows": [{"start": "08:00", "end": "17:00"}]}
+    office_row(batch, working_hours=default_working_hours() | {"saturday": early})
+    office_row(batch, hours=24)
+    Batch.objects.update(start_at=SATURDAY - timedelta(days=1))
+    assert "1 can start now" in page(client, "upload_confirm", batch.pk)
+    Batch.objects.update(start_at=SATURDAY + timedelta(days=2, hours=8))  # Monday afternoon
+    text = page(client, "upload_confirm", batch.pk)
+    assert "The batch starts Mon, Nov 23, 2026, 4:00 PM ET. Counted from then." in text
+    assert "2 can start then" in text
+    assert "can start now" not in text
 
 
 @pytest.mark.usefixtures("saturday")
