@@ -12,6 +12,7 @@ from calls.intake.tables import FileRefused
 
 _TOKEN: Final = re.compile(r"[a-z0-9]+|#")
 _ASIDE: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|\*")
+_TIME_OF: Final = "Time of “"
 _NUMBER_WORDS: Final = frozenset({"#", "no", "nr", "num", "nbr"})
 
 
@@ -63,8 +64,13 @@ def unused_headers(headers: Sequence[str], mapping: Mapping[str, int]) -> list[s
     return [
         header or f"Column {index + 1} (without a name)"
         for index, header in enumerate(headers)
-        if index not in used
+        if index not in used and not header.startswith(_TIME_OF)
     ]
+
+
+def time_header(day: str) -> str:
+    """The name of a column of times once the column `day` has them too: it is used, and no field's."""
+    return f"{_TIME_OF}{day}”"
 
 
 def _ranked(headers: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:

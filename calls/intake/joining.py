@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from calls.intake.columns import claimed_columns
+from calls.intake.columns import claimed_columns, time_header
 from calls.intake.kinds import is_day, is_time
 from calls.intake.normalising import clean
 from calls.intake.tables import Table
@@ -31,7 +31,7 @@ def joined(table: Table) -> Table:
     (day,), (time,) = days, times
     headers, records = list(table.headers), table.rows.records
     notice = f"“{headers[day]}” and “{headers[time]}” were read together"
-    headers[time] = f"Time of “{headers[day]}”"
+    headers[time] = time_header(headers[day])
     return replace(
         table,
         headers=headers,

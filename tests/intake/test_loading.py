@@ -206,6 +206,7 @@ def test_a_date_and_a_time_in_two_columns_are_one_appointment(date, time):
     batch = load_file(two_columns(date, time), name="a.csv")
     assert CallRow.objects.get().expected_appointment_date_time.endswith("T11:00:00")
     assert "“Appt Date” and “Appt Time” were read together" in batch.notices
+    assert not any("not used" in notice for notice in batch.notices)
 
 
 def test_two_columns_that_are_no_date_and_time_are_refused_as_before():
