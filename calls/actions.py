@@ -112,13 +112,16 @@ def withdraw_rows(*, rows: QuerySet[CallRow], by: User) -> int:
 
 
 @transaction.atomic
-def discard_draft(*, batch: Batch) -> None:
-    """Forget an upload of which nothing was started. Raises Refused."""
+def discard_draft(*, batch: Batch, by: User = None) -> int:
+    """Forget an upload of which nothing was started. Raises Refused.
+
+    Returns how many rows it had taken from earlier batches: they go back as they were (R33).
+    """
     found = locked(batch)
     untouched = (BatchState.DRAFT, BatchState.LOADING, BatchState.MATCHING)
     if batch.rows.exclude(phase=Phase.READY).exists() or found.state not in untouched:
         raise Refused(f"{state_now(batch)} It can no longer be discarded.")
-    forget(found)
+    return forget(found, by=by)
 
 
 def locked(batch: Batch) -> Batch:
@@ -130,8 +133,11 @@ def locked(batch: Batch) -> Batch:
     return found
 
 
-def forget(batch: Batch) -> None:
-    """Delete a locked batch of which Evergrove has not heard. Raises Refused where that is not certain."""
+def forget(batch: Batch, *, by: User) -> int:
+    """Delete a locked batch of which Evergrove has not heard; returns the rows that went back to earlier ones.
+
+    Raises Refused where that is not certain.
+    """
     if batch.paused_reason == PauseReason.MAY_BE_CALLED:
         raise Refused(
             "Calls of this batch may have been made since this copy of the database was taken. "
@@ -139,7 +145,9 @@ def forget(batch: Batch) -> None:
         )
     # An upload may be taking rows over at this moment. Locked, they are either still ours or already its own.
     list(batch.rows.select_for_update().values_list("pk"))
+    returned = storing.give_back(batch, at=timezone.now(), by=by)
     batch.delete()
+    return returned.total()
 
 
 @transaction.atomic
@@ -234,11 +242,11 @@ def correct_checked(*, row: CallRow, checked: CheckedRow, by: User) -> Sequence[
         return []
     values = storing.row_fields(checked.values, line, EntityBook())
     del values["changes"]  # what normalising made of the upload stays as it was shown there
-    case = storing.case_of(checked.values)
-    if case != storing.case_of(row) and (other := storing.known_cases([line]).get(case)):
-        values["hold_reason"] = HoldReason.POSSIBLE_DUPLICATE
-        values["warnings"] = [*values["warnings"], storing.duplicate_warning(other)]
-    return correct_row(row=row, values=values, by=by)
+    (other,) = storing.other_references([line], but_for=[row.external_reference_id])
+    sameness = storing.sameness_after(row, line, other)
+    changed = correct_row(row=row, values=values | sameness, by=by)
+    storing.note_sameness(row, sameness, at=timezone.now(), by=by)
+    return changed
 
 
 @transaction.atomic

@@ -56,8 +56,11 @@ def start_calling(*, batch: Batch, by: User) -> None:
 
 
 @transaction.atomic
-def take_back(*, batch: Batch, by: User) -> None:
-    """Forget a batch of which Evergrove has not heard yet, started or not. Raises Refused."""
+def take_back(*, batch: Batch, by: User) -> int:
+    """Forget a batch of which Evergrove has not heard yet, started or not. Raises Refused.
+
+    Returns how many rows it had taken from earlier batches: they go back as they were (R33).
+    """
     found = locked(batch)
     heard_of = batch.rows.filter(
         ~Q(phase=Phase.READY) | Q(request_id__isnull=False) | Q(possible_orphans__gt=0)
@@ -69,4 +72,4 @@ def take_back(*, batch: Batch, by: User) -> None:
         )
     detail = f"batch {batch.pk} taken back, {batch.rows.count()} rows"
     CallEvent.objects.create(at=timezone.now(), kind=EventKind.WITHDRAWN, actor=by, detail=detail)
-    forget(found)
+    return forget(found, by=by)

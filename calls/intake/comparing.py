@@ -1,6 +1,6 @@
 """What is here already: the same reference (R33), and the same case under another one (R54)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from calls.intake.tables import Line
 from calls.intake.validating import CheckedRow, NormalisedRow, RowProblem
 from calls.models import CallRow
-from calls.vocabulary import Phase
+from calls.vocabulary import HoldReason, Phase
 
 SOURCE_FIELDS = NormalisedRow._fields
 REFERENCE = "external_reference_id"
+DUPLICATE = HoldReason.POSSIBLE_DUPLICATE  # the code of its warning too
 
 Case = tuple[str, str, str]
 
@@ -108,6 +109,16 @@ def already_sent(row: CallRow, number: int) -> RowProblem:
     )
 
 
+def moved_on(row: CallRow, number: int) -> RowProblem:
+    return RowProblem(
+        line=number,
+        column=REFERENCE,
+        code="reference_moved_on",
+        message=f"Row reference {row.external_reference_id} was queued, changed or discarded by somebody "
+        "else while this file was read. Upload this row again",
+    )
+
+
 def known_reference(row: CallRow) -> RowProblem:
     return RowProblem(
         line=0,
@@ -126,27 +137,35 @@ def differs(row: CallRow, values: NormalisedRow) -> bool:
 
 # --- The same case --------------------------------------------------------------------------------
 def case_of(values: NormalisedRow | CallRow) -> Case:
-    """What makes two rows the same case: EOC, appointment and office phone (R54)."""
+    """What makes two rows the same case: EOC in any case of letters, appointment and office phone (R54)."""
     return (
-        values.eoc_number,
+        values.eoc_number.lower(),
         values.expected_appointment_date_time,
         values.outbound_phone_number,
     )
 
 
-def known_cases(lines: Iterable[CheckedLine]) -> dict[Case, str]:
-    """The cases that may be those of `lines` -> the reference under which each is here."""
-    same = rows_with("eoc_number", list({line.values.eoc_number for line in lines}))
-    same = same.exclude(phase=Phase.WITHDRAWN)
+def known_cases(lines: Iterable[CheckedLine], *, but_for: Collection[str] = ()) -> dict[Case, str]:
+    """The cases that may be those of `lines` -> the reference under which each is here.
+
+    `but_for`: references of rows that are about to change.
+    """
+    numbers = {line.values.eoc_number for line in lines}
+    # As typed, and in capitals or without: an index finds no others, and nobody mixes them within a number.
+    spelt = numbers | {text.upper() for text in numbers} | {text.lower() for text in numbers}
+    same = rows_with("eoc_number", list(spelt))
+    same = same.exclude(phase=Phase.WITHDRAWN).exclude(external_reference_id__in=but_for)
     found = same.values_list(
         "eoc_number", "expected_appointment_date_time", "outbound_phone_number", REFERENCE
     )
-    return {(eoc, appointment, phone): reference for eoc, appointment, phone, reference in found}
+    return {
+        (eoc.lower(), appointment, phone): reference for eoc, appointment, phone, reference in found
+    }
 
 
-def other_references(lines: Sequence[CheckedLine]) -> list[str]:
+def other_references(lines: Sequence[CheckedLine], *, but_for: Collection[str] = ()) -> list[str]:
     """For each line the reference under which its case is here or on a line before it; "" for a new case."""
-    known, others = known_cases(lines), []
+    known, others = known_cases(lines, but_for=but_for), []
     for line in lines:
         case = case_of(line.values)
         others.append(known.get(case, ""))
@@ -154,9 +173,32 @@ def other_references(lines: Sequence[CheckedLine]) -> list[str]:
     return others
 
 
+def sameness_after(row: CallRow, line: CheckedLine, other: str) -> dict[str, Any]:
+    """`hold_reason` and `warnings` of a row that `line` changes; `other`: where its new case is already.
+
+    While the case stays the same, what a person has decided about it stays too.
+    """
+    warnings, hold = warnings_of(line.checked), row.hold_reason
+    if case_of(line.values) == case_of(row):
+        warnings += [known for known in row.warnings if known["code"] == DUPLICATE]
+    elif other:
+        warnings, hold = [*warnings, duplicate_warning(other)], hold or DUPLICATE
+    elif hold == DUPLICATE:
+        hold = ""
+    return {"hold_reason": str(hold), "warnings": warnings}
+
+
+def warnings_of(checked: CheckedRow) -> list[dict[str, str]]:
+    return [
+        {"column": problem.column, "code": problem.code, "message": problem.message}
+        for problem in checked.problems
+        if problem.severity == "warning"
+    ]
+
+
 def duplicate_warning(other: str) -> dict[str, Any]:
     return {
         "column": "eoc_number",
-        "code": "possible_duplicate",
+        "code": DUPLICATE.value,
         "message": f"The same EOC, appointment and office phone are already here as {other}",
     }

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
@@ -21,16 +22,17 @@ from calls.intake.comparing import (
     SOURCE_FIELDS,
     CheckedLine,
     Rejected,
-    already_sent,
     case_of,
     conflict,
     differs,
     duplicate_warning,
-    known_cases,
     known_reference,
     known_rows,
+    moved_on,
     other_references,
+    sameness_after,
     split_by_reference,
+    warnings_of,
 )
 from calls.intake.inserting import Columns, Inserter
 from calls.intake.naming import EntityBook
@@ -39,7 +41,7 @@ from calls.intake.validating import Change, CheckedRow, NormalisedRow, RowProble
 from calls.models import Batch, CallEvent, CallRow, RejectedLine
 from calls.models.call import instant_of
 from calls.models.event import gathered_events, note_event
-from calls.vocabulary import EventKind, HoldReason, Phase
+from calls.vocabulary import BatchState, EventKind, HoldReason, Phase
 
 __all__ = [
     "SOURCE_FIELDS",
@@ -49,11 +51,13 @@ __all__ = [
     "Tally",
     "case_of",
     "differs",
-    "duplicate_warning",
-    "known_cases",
+    "give_back",
     "known_rows",
     "load_form",
+    "note_sameness",
+    "other_references",
     "row_fields",
+    "sameness_after",
 ]
 
 MASKED = {"patient_ssn"}
@@ -141,7 +145,7 @@ class Store:
                 tally.unchanged_in.add(row.batch_id)
         taken = self.update_rows(changed)
         tally.accepted += len(changed) - len(taken)
-        refused += [(line, [already_sent(row, line.line.number)]) for row, line in taken]
+        refused += [(line, [moved_on(row, line.line.number)]) for row, line in taken]
         columns = {name: [of[at] for at in fresh] for name, of in chunk.columns.items()}
         return [chunk.good[at] for at in fresh], columns
 
@@ -150,27 +154,34 @@ class Store:
     ) -> list[tuple[CallRow, CheckedLine]]:
         """A later upload of rows that were not queued yet replaces them and takes them into its own batch (R33).
 
-        Returns those that the engine has taken since they were read.
+        Returns those that were queued, changed or discarded since they were read.
         """
         moved, taken = Counter[int](), list[tuple[CallRow, CheckedLine]]()
+        lines = [line for _, line in changed]
+        replaced = {row.external_reference_id for row, _ in changed}
+        others = other_references(lines, but_for=replaced) if lines else []
         with gathered_events():
-            for row, line in changed:
-                if self.update_row(row, line):
-                    moved[row.batch_id] += 1
-                    detail = f"from batch {row.batch_id}"
-                    note_event(row=row, at=self.now, kind=EventKind.UPDATED, detail=detail)
-                else:
+            for (row, line), other in zip(changed, others, strict=True):
+                sameness = sameness_after(row, line, other)
+                if not self.update_row(row, line, sameness):
                     taken.append((row, line))
+                    continue
+                moved[row.batch_id] += 1
+                detail = f"from batch {row.batch_id}"
+                note_event(row=row, at=self.now, kind=EventKind.UPDATED, detail=detail)
+                note_sameness(row, sameness, at=self.now)
         for batch_id, number in moved.items():
             Batch.objects.filter(pk=batch_id).update(accepted=F("accepted") - number)
         return taken
 
-    def update_row(self, row: CallRow, line: CheckedLine) -> int:
+    def update_row(self, row: CallRow, line: CheckedLine, sameness: Mapping[str, Any]) -> int:
         still_ours = CallRow.objects.filter(
             pk=row.pk, phase=Phase.READY, request_id=None, fence=row.fence
         )
+        fields = row_fields(line.values, line, self.book) | dict(sameness)
         return still_ours.update(
-            **row_fields(line.values, line, self.book),
+            **fields,
+            replaced=state_of(row),
             batch=self.batch,
             fence=F("fence") + 1,
             next_at=self.now,
@@ -244,14 +255,6 @@ def appointment_at(values: NormalisedRow) -> datetime:
 instant = lru_cache(maxsize=32_768)(instant_of)
 
 
-def warnings_of(checked: CheckedRow) -> list[dict[str, str]]:
-    return [
-        {"column": problem.column, "code": problem.code, "message": problem.message}
-        for problem in checked.problems
-        if problem.severity == "warning"
-    ]
-
-
 def changes_of(checked: CheckedRow) -> list[dict[str, str]]:
     return list(map(shown_change, checked.changes))
 
@@ -270,6 +273,54 @@ def refused_columns(rejected: Sequence[Rejected]) -> dict[str, Sequence[Any]]:
         "cells": [json.dumps(line.line.cells) for line, _ in rejected],
         "problems": [[asdict(problem) for problem in errors] for _, errors in rejected],
     }
+
+
+def note_sameness(
+    row: CallRow, sameness: Mapping[str, Any], *, at: datetime, by: Any = None
+) -> None:
+    """A hold that came or went because the row became, or is no longer, the same case as another one."""
+    before, after = row.hold_reason, sameness["hold_reason"]
+    if before == after:
+        return
+    kind, detail = (EventKind.HELD, after) if after else (EventKind.RELEASED, before)
+    note_event(row=row, at=at, kind=kind, actor=by, phase_to=row.phase, detail=detail)
+
+
+# --- What a later upload took over, and gives back when it is discarded (R33) ----------------------
+KEPT_OF_ROW = (*OF_LINE, "entity_id", "batch_id", "hold_reason", "replaced")
+
+
+def state_of(row: CallRow) -> dict[str, Any]:
+    """The row as the upload found it, in JSON's types."""
+    kept = {name: getattr(row, name) for name in KEPT_OF_ROW}
+    return dict(json.loads(json.dumps(kept, cls=DjangoJSONEncoder)))
+
+
+def give_back(batch: Batch, *, at: datetime, by: Any) -> Counter[int]:
+    """Rows that `batch` took from earlier ones return to those as they were; how many, by earlier batch.
+
+    Rows whose earlier batch is gone stay. Call in a transaction, with the rows locked.
+    """
+    rows = batch.rows.filter(replaced__isnull=False)
+    known = set(Batch.objects.values_list("pk", flat=True))
+    returned = Counter[int]()
+    for row in rows:
+        before = row.replaced
+        if before["batch_id"] not in known:
+            continue
+        CallRow.objects.filter(pk=row.pk).update(
+            **before, fence=F("fence") + 1, next_at=at, changed_at=at
+        )
+        detail = f"back to batch {before['batch_id']}"
+        note_event(row=row, at=at, kind=EventKind.UPDATED, actor=by, detail=detail)
+        returned[before["batch_id"]] += 1
+    for batch_id, number in returned.items():
+        earlier = Batch.objects.filter(pk=batch_id)
+        earlier.update(accepted=F("accepted") + number)
+        # One that has ended meanwhile does not call by itself; a withdrawn one withdraws it (finished_at).
+        earlier.filter(state=BatchState.FINISHED).update(state=BatchState.PAUSED, finished_at=None)
+        earlier.filter(state=BatchState.CANCELLED).update(finished_at=None)
+    return returned
 
 
 # --- One row by form ------------------------------------------------------------------------------

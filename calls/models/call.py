@@ -7,7 +7,7 @@ from django.db.models import Case, Q, Value, When
 from django.urls import reverse
 
 from calls.models.batch import Batch
-from calls.models.encrypted import EncryptedTextField
+from calls.models.encrypted import EncryptedJSONField, EncryptedTextField
 from calls.models.entity import Entity
 from calls.vocabulary import (
     FINAL,
@@ -108,6 +108,8 @@ class CallRow(models.Model):
     appointment_at = models.DateTimeField()  # the instant of expected_appointment_date_time
     warnings = models.JSONField(default=list, blank=True)  # [{column, code, message}]
     changes = models.JSONField(default=list, blank=True)  # [{column, before, after}], SSN masked
+    # What a later upload took it from, until that is called: given back when the upload is discarded.
+    replaced = EncryptedJSONField(null=True, blank=True, editable=False)
 
     # The engine's own.
     phase = models.CharField(max_length=16, choices=Phase, default=Phase.READY)

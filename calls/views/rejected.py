@@ -24,6 +24,7 @@ RELATED = {("date_of_injury", "before_birth"): "patient_dob"}
 EARLIER_CALL = {
     "reference_already_sent",
     "reference_withdrawn",
+    "reference_moved_on",
     "known_reference",
     "unchanged",
 }

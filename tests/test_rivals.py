@@ -1,0 +1,101 @@
+"""Two people at the same moment on PostgreSQL, where transactions run side by side. SQLite has one writer."""
+
+from threading import Thread
+from unittest.mock import patch
+
+import pytest
+from django.db import connection, connections
+from django.db.models.deletion import Collector
+
+from calls import actions
+from calls.models import Batch, CallRow
+from calls.vocabulary import BatchState
+from tests.factories import make_batch, make_row
+from tests.intake.test_loading import load
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer"),
+]
+LONG_ENOUGH = 2.0  # seconds for somebody who is not held up
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch):
+    monkeypatch.setattr(actions, "wake", lambda name: None)
+
+
+class Rival:
+    """Somebody else, with a connection of their own; `told` is what came of it."""
+
+    def __init__(self, deed):
+        self.deed, self.told = deed, None
+        self.thread = Thread(target=self.act)
+
+    def act(self):
+        try:
+            self.told = self.deed()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.told = error
+        finally:
+            connections.close_all()
+
+    def comes(self):
+        self.thread.start()
+        self.thread.join(LONG_ENOUGH)
+
+    def ends(self):
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        return self.told
+
+
+def discard_while(rival, batch):
+    """The rival comes when all was looked at, a moment before the first row goes."""
+    delete = Collector.delete
+
+    def deleted(collector):
+        if not rival.thread.ident:
+            rival.comes()
+        return delete(collector)
+
+    with patch.object(Collector, "delete", deleted):
+        actions.discard_draft(batch=batch)
+    return rival.ends()
+
+
+def test_a_batch_is_not_started_while_it_is_discarded():
+    batch = make_batch(state=BatchState.DRAFT)
+    make_row(batch=batch)
+    rival = Rival(lambda: actions.start_batch(batch=Batch.objects.get(pk=batch.pk), by=None))
+    assert isinstance(discard_while(rival, batch), actions.Refused)
+    assert not Batch.objects.exists()
+    assert not CallRow.objects.exists()
+
+
+def test_a_row_that_a_later_upload_takes_is_in_it_or_told_as_rejected():
+    first = load({})
+    rival = Rival(lambda: load({"body_part": "knee"}))
+    second = discard_while(rival, first)
+    second.refresh_from_db()
+    assert second.accepted + second.rejected == 1
+    assert (second.rows.count(), second.rejected_lines.count()) == (
+        second.accepted,
+        second.rejected,
+    )
+
+
+def test_a_second_click_on_call_again_makes_no_second_repeat():
+    row = make_row("completed")
+    create = Batch.objects.create
+    rival = Rival(lambda: actions.call_again(row=row, by=None))
+
+    def created(**fields):
+        if not rival.thread.ident:
+            rival.comes()
+        return create(**fields)
+
+    with patch.object(Batch.objects, "create", created):
+        actions.call_again(row=row, by=None)
+    assert isinstance(rival.ends(), actions.Refused)
+    assert row.repeats.count() == 1
