@@ -130,6 +130,8 @@ _STATE_BY_NAME: Final = {
     **_OTHER_NAMES,
 }
 
+_WINDOWS_ARIZONA: Final = "usmountainstandardtime"  # "US Mountain Standard Time"
+
 # What people say. Never tzdata's own links: there EST leads to Panama, which keeps no summer time.
 _SPOKEN_ZONES: Final = {
     **dict.fromkeys(("eastern", "et", "est", "edt", "estedt"), _EASTERN),
@@ -138,13 +140,20 @@ _SPOKEN_ZONES: Final = {
     **dict.fromkeys(("pacific", "pt", "pst", "pdt", "pstpdt"), _PACIFIC),
     **dict.fromkeys(("alaska", "alaskan", "akt", "akst", "akdt"), _ALASKA),
     **dict.fromkeys(("hawaii", "hawaiian", "hst", "ht", "hawaiialeutian"), _HAWAII),
-    **dict.fromkeys(("arizona", "usmountain"), _ARIZONA),
+    **dict.fromkeys(("arizona", _WINDOWS_ARIZONA), _ARIZONA),
     **dict.fromkeys(("atlantic", "ast"), "America/Puerto_Rico"),
     **dict.fromkeys(("chamorro", "chst"), "Pacific/Guam"),
 }
 _ZONE_PADDING: Final = re.compile(
     r"\(.*?\)|\b(?:us|standard|daylight|savings?|time|zone|timezone)\b(?!/)|[^a-z]"
 )
+_NO_SUMMER_TIME: Final = re.compile(
+    r"\b(?:no|without)\s+(?:dst|daylight(?:\s+savings?)?(?:\s+time)?)\b"
+)
+_WITHOUT_SUMMER_TIME: Final = {
+    _MOUNTAIN: _ARIZONA,
+    **{zone: zone for zone in (_ARIZONA, _HAWAII, "America/Puerto_Rico", "Pacific/Guam")},
+}
 _NANP_COUNTRIES: Final = frozenset(
     (
         *("US", "PR", "GU", "VI", "AS", "MP", "UM", "CA", "AG", "AI", "BB", "BM", "BS", "DM"),
@@ -191,9 +200,12 @@ def zone_of_alias(text: str, state: str | None = None) -> str:
 
 @lru_cache(maxsize=4096)
 def _zone_spelt(text: str) -> str:
-    spoken = _ZONE_PADDING.sub("", text.casefold())
-    if found := _SPOKEN_ZONES.get(spoken):
+    told = text.casefold()
+    if found := _SPOKEN_ZONES.get(re.sub("[^a-z]", "", told)):
         return found
+    named, steady = _NO_SUMMER_TIME.subn("", told)
+    if found := _SPOKEN_ZONES.get(_ZONE_PADDING.sub("", named)):
+        return _WITHOUT_SUMMER_TIME.get(found, "") if steady else found
     return _zones_by_spelling().get(re.sub(r"[\s_]+", "_", text.casefold()), "")
 
 

@@ -332,6 +332,12 @@ def test_a_deadline_is_an_instant(raw: str, zone: str | None, value: datetime | 
         ("Pacific Standard Time", "America/Los_Angeles"),
         ("(UTC-05:00) Eastern Time (US & Canada)", "America/New_York"),
         ("Arizona", "America/Phoenix"),
+        ("US Mountain Standard Time", "America/Phoenix"),
+        ("US Mountain Time", "America/Denver"),
+        ("MST (no DST)", "America/Phoenix"),
+        ("Mountain Time, no daylight saving", "America/Phoenix"),
+        ("Hawaii (no DST)", "Pacific/Honolulu"),
+        ("EST (no DST)", ""),
         ("UTC", ""),
         ("Etc/GMT+5", ""),
         ("GMT", ""),
@@ -405,7 +411,13 @@ def test_state_becomes_its_abbreviation(raw: str, value: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "suggestion"), [("Pensylvania", "PA"), ("ON", ""), ("Bavaria", "")]
+    ("raw", "suggestion"),
+    [
+        ("Pensylvania", "PA"),
+        ("Virgina", "VA"),
+        ("ON", ""),
+        ("Bavaria", ""),
+    ],
 )
 def test_state_refuses_other_places(raw: str, suggestion: str) -> None:
     assert refusal_of(to.state, raw).suggestion == suggestion
