@@ -119,6 +119,11 @@ _STATES: Final[Mapping[str, tuple[str, ...]]] = {
     "WY": ("Wyoming", _MOUNTAIN),
 }
 _OTHER_NAMES: Final = {
+    "ncarolina": "NC",
+    "ndakota": "ND",
+    "scarolina": "SC",
+    "sdakota": "SD",
+    "wvirginia": "WV",
     "washingtondc": "DC",
     "virginislands": "VI",
     "unitedstatesvirginislands": "VI",
@@ -271,6 +276,7 @@ def _tzdata(name: str) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def _nearest_state(key: str) -> str:
-    names = [name for name in _STATE_BY_NAME if len(name) > 2]
+    # The first letter is seldom a slip, and it may say that another state is meant: "E Virginia".
+    names = [name for name in _STATE_BY_NAME if len(name) > 2 and name[0] == key[:1]]
     near = get_close_matches(key, names, n=1, cutoff=0.85)
     return _STATE_BY_NAME[near[0]] if near else ""

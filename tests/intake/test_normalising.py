@@ -402,6 +402,9 @@ def test_times_that_summer_time_skips_or_repeats_are_doubted(
         ("Washington, D.C.", "DC"),
         ("puerto rico", "PR"),
         ("U.S. Virgin Islands", "VI"),
+        ("W. Virginia", "WV"),
+        ("n carolina", "NC"),
+        ("S.Dakota", "SD"),
         ("none", None),
         ("", None),
     ],
@@ -415,6 +418,8 @@ def test_state_becomes_its_abbreviation(raw: str, value: str | None) -> None:
     [
         ("Pensylvania", "PA"),
         ("Virgina", "VA"),
+        ("W Virgina", "WV"),
+        ("E Virginia", ""),
         ("ON", ""),
         ("Bavaria", ""),
     ],
