@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from python_calamine import (
@@ -44,6 +45,11 @@ _FIRST_COLUMNS: Final = 26
 _WIDE: Final = re.compile(rb"""\br\s*=\s*["']([A-Z]{2,3})[0-9]""")
 _DEEP: Final = re.compile(rb"""\br\s*=\s*["'][A-Z]{0,3}([0-9]{6,})""")
 _ANY_DEPTH: Final = re.compile(rb"""\br\s*=\s*["'][A-Z]{0,3}([0-9]+)""")
+_MONTHS: Final = 12
+_ROWS_SHOWING_DATES: Final = 2_000
+_NO_MONTH: Final = re.compile(  # a date with a number that can only be the day
+    r"\s*(?:(?:1[3-9]|2[0-9]|3[01])[/.-][0-9]{1,2}|[0-9]{1,2}[/.-](?:1[3-9]|2[0-9]|3[01]))[/.-][0-9]{2}"
+)
 _EXACT_DIGITS: Final = 10**15  # a spreadsheet keeps 15 digits of a number and no more
 _RESAVE: Final = "Open it in the spreadsheet program, save it as XLSX or CSV UTF-8 and upload that"
 
@@ -66,7 +72,9 @@ def read_workbook(data: bytes, limits: Limits, *, sheet: str = "") -> Table:
         if type(error).__name__ != "PanicException":  # Rust's, which is no Exception
             raise
         raise _unreadable() from None
-    notices = [*title_notices(rows), *_hidden_notices(rows, looks)]
+    notices = [
+        *title_notices(rows), *_hidden_notices(rows, looks), *_half_converted(found, headers)
+    ]  # fmt: skip
     return Table(headers, rows, "xlsx", "", notices, found.name)
 
 
@@ -76,6 +84,28 @@ def _hidden_notices(rows: Rows, looks: Looks) -> list[str]:
         return []
     said, they = ("1 row is", "It was") if number == 1 else (f"{number:,} rows are", "They were")
     return [f"{said} hidden in the sheet, perhaps by a filter. {they} read like the others"]
+
+
+def _half_converted(sheet: CalamineSheet, headers: list[str]) -> list[str]:
+    """Columns in which the program took some texts for dates and could not take others.
+
+    It read them in an order that is not theirs: of 05/04/1967 and 13/04/1967, meant day first, a
+    month-first program makes May 4 and a text. Such dates all have a day that could be a month.
+    """
+    latest = dict[int, int]()
+    left = set[int]()
+    for row in islice(sheet.iter_rows(), _ROWS_SHOWING_DATES):
+        for column, cell in enumerate(row[: len(headers)]):
+            if isinstance(cell, date):
+                latest[column] = max(latest.get(column, 0), cell.day)
+            elif type(cell) is str and _NO_MONTH.match(cell):
+                left.add(column)
+    return [
+        f"“{headers[column]}” holds dates beside dates that are text. The spreadsheet program may have "
+        "swapped day and month of the former: check them"
+        for column in sorted(left)
+        if 0 < latest.get(column, 0) <= _MONTHS
+    ]
 
 
 def _unreadable() -> FileRefused:

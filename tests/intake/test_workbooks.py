@@ -84,6 +84,22 @@ def test_rows_that_the_sheet_hides_are_said(hidden: tuple[int, ...], notices: li
     assert table.notices == notices
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        pytest.param((date(1967, 4, 5), "13/04/1967"), True, id="day-first"),
+        pytest.param((datetime(2026, 4, 5, 9), "04/13/2026 9:30"), True, id="month-first"),
+        pytest.param((date(1967, 4, 13), "14/04/1967"), False, id="a-real-date-late-in-a-month"),
+        pytest.param((date(1967, 4, 5), "1967-04-13"), False, id="iso"),
+        pytest.param((date(1967, 4, 5), "05/04/1967"), False, id="no-text-that-had-to-stay-one"),
+        pytest.param(("13/04/1967", "05/04/1967"), False, id="text-alone"),
+    ],
+)
+def test_a_column_of_dates_that_was_half_converted_is_said(cells: tuple[Any], said: bool) -> None:
+    notices = read_table(workbook([["name", "DOB"], *(["x", cell] for cell in cells)])).notices
+    assert ["“DOB” holds dates beside dates that are text" in " ".join(notices)] == [said]
+
+
 def archive(**parts: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
