@@ -37,7 +37,9 @@ def test_a_plain_format_is_followed(code: str, number: int, shown: str) -> None:
     assert look.shown(number) == shown
 
 
-@pytest.mark.parametrize("code", ["0000.0", "000,000", '"WC-"#,##0', '"WC-"@', "[>9]0000;000", "[" * 300])
+@pytest.mark.parametrize(
+    "code", ["0000.0", "000,000", '"WC-"#,##0', '"WC-"@', "[>9]0000;000", "[" * 300]
+)
 def test_another_one_that_adds_something_is_not(code: str) -> None:
     assert look_of(code) == Look()
 
