@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Exists, F, Min, OuterRef, Q
 from django.urls import reverse
 
 from calls.health import Vitals
@@ -133,9 +133,14 @@ def outcome_tasks(since: datetime) -> Iterator[Task]:
 
 
 def batch_tasks() -> Iterator[Task]:
-    """Batches that wait for somebody to start them, or that nobody paused; one query."""
+    """Batches that wait for somebody to start them, or that nobody paused; one query.
+
+    A draft of nothing, as an upload of known rows alone leaves it, waits for nobody.
+    """
+    to_mend = Q(rejected__gt=F("skipped"))
+    has_calls = Exists(CallRow.objects.filter(batch=OuterRef("pk"))) | to_mend
     found = Batch.objects.filter(state__in=(BatchState.DRAFT, BatchState.PAUSED)).aggregate(
-        drafts=Count("pk", filter=Q(state=BatchState.DRAFT)),
+        drafts=Count("pk", filter=Q(has_calls, state=BatchState.DRAFT)),
         paused=Count("pk", filter=~Q(paused_reason="")),
     )
     href = reverse("batches")

@@ -66,7 +66,7 @@ def test_the_list_names_each_kind_of_work_and_where_it_is(signed_in, worker_aliv
     make_outcome(make_row(Phase.COMPLETED), attendance=Attendance.NO_SHOW)
     make_outcome(make_row(Phase.COMPLETED), review_reasons=["only_voicemail"])
     make_outcome(make_row(Phase.COMPLETED), report_sending_confirmation="not_confirmed")
-    make_batch(state=BatchState.DRAFT)
+    make_row(batch=make_batch(state=BatchState.DRAFT))
     tasks = signed_in.get("/").context["tasks"]
     assert [task.title for task in tasks] == [
         "1 call is held",
@@ -78,6 +78,21 @@ def test_the_list_names_each_kind_of_work_and_where_it_is(signed_in, worker_aliv
     assert held.label in tasks[0].text
     assert tasks[0].href == "/calls/?held=office_not_callable"
     assert tasks[2].href == "/calls/?review=any"
+
+
+@pytest.mark.parametrize(
+    ("rows", "rejected", "skipped", "waits"),
+    [(0, 0, 0, False), (0, 2, 2, False), (0, 2, 1, True), (1, 0, 0, True)],
+    ids=["empty", "all skipped", "to mend", "ready"],
+)
+def test_a_draft_of_nothing_waits_for_nobody(
+    signed_in, worker_alive, rows, rejected, skipped, waits
+):
+    draft = make_batch(state=BatchState.DRAFT, rejected=rejected, skipped=skipped)
+    for _ in range(rows):
+        make_row(batch=draft)
+    titles = [task.title for task in signed_in.get("/").context["tasks"]]
+    assert ("1 batch is not started" in titles) == waits
 
 
 def test_a_silent_worker_and_a_refused_key_come_first(signed_in):
