@@ -10,6 +10,7 @@ from django.db.models import Count, Min
 from calls.models import Batch, CallRow, Outcome
 from calls.models.call import NOT_HELD
 from calls.vocabulary import (
+    FINAL,
     LIVE,
     RESCHEDULED,
     SETTLED,
@@ -67,6 +68,15 @@ class BatchCounts:
     @property
     def settled(self) -> int:
         return self.count(*SETTLED)
+
+    @property
+    def ended(self) -> int:
+        """Calls that came to an end, out of `to_end`: one that was withdrawn never began."""
+        return self.count(*FINAL)
+
+    @property
+    def to_end(self) -> int:
+        return self.rows - self.count(Phase.WITHDRAWN)
 
     @property
     def queued(self) -> int:

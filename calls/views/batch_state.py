@@ -129,7 +129,11 @@ def headline(batch: Batch, counts: BatchCounts) -> str:
             return f"{calls} ready to start"
         case BatchState.LOADING:
             return "The rows of this upload are being stored"
-    return f"{counts.settled:,} of {calls} have ended"
+    if not counts.to_end and counts.rows:
+        return f"{counted(counts.rows, 'call was', 'calls were')} withdrawn"
+    ended = f"{counts.ended:,} of {counted(counts.to_end, 'call has', 'calls have')} ended"
+    withdrawn = counts.rows - counts.to_end
+    return f"{ended}, {withdrawn:,} withdrawn" if withdrawn else ended
 
 
 def reasons_to_wait(batch: Batch, counts: BatchCounts) -> list[str]:

@@ -205,6 +205,34 @@ def test_skipped_rows_are_not_said_to_need_a_fix(client, user, skipped, said):
     assert ("must be fixed" in text) == (skipped == 0)
 
 
+@pytest.mark.parametrize("state", [BatchState.RUNNING, BatchState.FINISHED])
+def test_rows_that_can_no_longer_be_mended_here_are_offered_as_a_file(client, user, state):
+    batch = make_batch(state=state, rejected=2)
+    make_row(batch=batch)
+    text = page(client, "batch", batch.pk)
+    assert "2 rows of the file are not in this batch." in text
+    assert "They are not called. Download them, fix them and upload that file." in text
+    assert reverse("batch_rejects", args=[batch.pk]) in text
+    assert "must be fixed" not in text
+    assert reverse("upload_review", args=[batch.pk]) not in text
+
+
+def test_a_call_that_never_began_has_not_ended(client, user):
+    batch, office = make_batch(), make_entity()
+    make_row(Phase.CALLING, batch=batch, entity=office)
+    for _ in range(2):
+        make_row(Phase.WITHDRAWN, batch=batch, entity=office)
+    assert "0 of 1 call has ended, 2 withdrawn" in page(client, "batch", batch.pk)
+    assert "0 of 1 call ended" in page(client, "batches")
+    batch.rows.exclude(phase=Phase.WITHDRAWN).delete()
+    assert "2 calls were withdrawn" in page(client, "batch", batch.pk)
+
+
+def test_the_first_visit_tells_of_every_kind_of_file(client, user):
+    assert "Upload a CSV or Excel file." in page(client, "batches")
+    assert "Upload a CSV or Excel file." in page(client, "overview")
+
+
 def test_outcomes_of_an_unknown_word_are_shown_as_they_came(client, user):
     row = make_row(Phase.COMPLETED)
     make_outcome(row, attendance="left_the_country")
