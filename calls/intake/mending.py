@@ -31,8 +31,8 @@ from calls.intake.settling import (
 from calls.intake.storing import CheckedLine
 from calls.intake.tables import Line
 from calls.intake.validating import RowProblem
-from calls.models import Batch, Entity, RejectedLine
-from calls.vocabulary import BatchState, EventKind, Phase
+from calls.models import Batch, CallRow, Entity, RejectedLine
+from calls.vocabulary import BatchState, Phase
 
 AT_ONCE = 500  # lines of one transaction
 MOST = 5_000  # lines that one click mends
@@ -162,18 +162,19 @@ def take_out(batch: Batch, line: RejectedLine, *, by: Any, now: datetime) -> Non
     row = batch.rows.filter(mended_from=line, phase=Phase.READY, request_id=None).first()
     if row is None:
         raise CannotMend("This row is in another batch by now, or on its way to Evergrove.")
-    if row.events.filter(kind=EventKind.UPDATED).exists():
+    if row.replaced is not None:
         raise CannotMend(
-            "This row took the place of what an earlier file said, which is not kept. "
-            "Correct the call on its page, or withdraw it there."
+            "This row took the place of what an earlier upload said. Correct the call on its page, "
+            "or discard this upload: then the earlier one has its row back as it was."
         )
     office, added = row.entity, added_of(line)
     row.delete()
     count(batch, fixed=-1)
     if GUIDED in added:
         take_back_guide(office, added[IVR_GUIDE], by=by, now=now)
-    # What was made for this row alone goes with it; what Evergrove knows stays.
-    Entity.objects.filter(pk=office.pk, entity_id=None, rows=None, claimed_by="").delete()
+    # What was made for this row alone goes with it, unless an upload that is discarded may give it a row back.
+    if not CallRow.objects.filter(replaced__isnull=False).exists():
+        Entity.objects.filter(pk=office.pk, entity_id=None, rows=None, claimed_by="").delete()
 
 
 def take_back_guide(office: Entity, text: str, *, by: Any, now: datetime) -> None:

@@ -74,22 +74,11 @@ def store_lines(store: Store, lines: Sequence[CheckedLine]) -> dict[int, RowProb
 
 def become(line: RejectedLine, row: CallRow, *, by: Any, now: datetime) -> None:
     """The line is this row of its batch from now on."""
-    let_go(row, of=line)
+    # It may be the mended one of an earlier file; with the row, its line is out of that file's numbers.
+    RejectedLine.objects.filter(row=row).exclude(pk=line.pk).delete()
     line.row, added = row, added_of(line)
     if guide_office(row.entity, added.get(IVR_GUIDE, ""), by=by, now=now):
         line.added = json.dumps(added | {GUIDED: "yes"})
-
-
-def let_go(row: CallRow, *, of: RejectedLine) -> None:
-    """The row may be the mended one of an earlier file; that file's line is skipped from now on."""
-    earlier = RejectedLine.objects.filter(row=row).exclude(pk=of.pk).select_related("batch").first()
-    if earlier is None:
-        return
-    skip_unchanged(earlier, row)
-    earlier.row = None
-    earlier.save(update_fields=KEPT)
-    batch = earlier.batch
-    Batch.objects.filter(pk=batch.pk).update(rejected=F("rejected") + 1, skipped=F("skipped") + 1)
 
 
 def skip_unchanged(line: RejectedLine, row: CallRow) -> None:

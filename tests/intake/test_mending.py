@@ -162,7 +162,18 @@ def test_a_row_that_was_mended_in_two_files_belongs_to_the_later_one():
     second = load({"local_timezone": "EST", "body_part": "knee"})
     mend(only_line(second), local_timezone="America/New_York")
     assert CallRow.objects.get().mended_from == only_line(second)
-    assert (only_line(first).is_skipped, counts(first)) == (True, (0, 1, 1))
+    assert (first.rejected_lines.count(), counts(first)) == (0, (0, 0, 0))
+
+
+def test_a_row_that_was_replaced_comes_back_with_the_discarded_file_and_not_by_undo():
+    first = load({"body_part": "knee"})
+    second = load({"local_timezone": "EST"})
+    mend(only_line(second), local_timezone="America/New_York")
+    with pytest.raises(CannotMend, match="discard this upload"):
+        mending.undo(line=only_line(second))
+    actions.discard_draft(batch=second)
+    row = CallRow.objects.get()
+    assert (row.batch, row.body_part, counts(first)) == (first, "knee", (1, 0, 0))
 
 
 def test_two_lines_mended_at_once_cannot_share_a_reference():
@@ -310,6 +321,23 @@ def test_undo_forgets_the_office_that_was_made_for_the_row():
     mend(only_line(batch), outbound_phone_number="2125550177")
     mending.undo(line=only_line(batch))
     assert not Entity.objects.exists()
+
+
+def test_undo_keeps_the_office_of_a_row_that_may_be_given_back():
+    first = load({"provider_office": "Other office"})
+    second = load({})
+    third = load(
+        {
+            "external_reference_id": "b",
+            "eoc_number": "9",
+            "provider_office": "Other office",
+            "outbound_phone_number": "12",
+        }
+    )
+    mend(only_line(third), outbound_phone_number="2125550177")
+    mending.undo(line=only_line(third))
+    actions.discard_draft(batch=second)
+    assert CallRow.objects.get().batch == first
 
 
 def test_the_extension_of_a_patient_goes_to_the_notes():
