@@ -167,6 +167,17 @@ def test_what_stands_beside_the_table_is_dropped_by_its_own_button(client):
     assert "Extra cells: empty, in your file <s>see Jo</s>" in text
 
 
+def test_a_row_that_is_here_already_says_so_and_leads_there(client):
+    load({})
+    batch = load({"local_timezone": "EST"})
+    mended = {"local_timezone": "America/New_York"}
+    response = post(client, "line_save", batch, 2, mended, **HTMX)
+    assert announced(response).startswith("Row 2 is already here as it is now, and is skipped.")
+    text = text_of(response)
+    assert "The same row is already here" in text
+    assert "See the earlier call" in text
+
+
 def test_the_extension_of_one_row_moves_by_its_own_button(client):
     batch = load({"outbound_phone_number": "212-555-0199 x12"})
     assert "Move the extension to the office" in page(client, "upload_review", batch.pk)
