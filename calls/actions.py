@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from calls.engine import claiming, instance, reconciling
 from calls.engine.claiming import due_at_once
+from calls.engine.clock import shared_clock
 from calls.engine.pulse import close_cancelled_batches
 from calls.engine.tools import Rules
 from calls.engine.triggering import wake_rows
@@ -156,7 +157,7 @@ def release_hold(*, row: CallRow, by: User) -> None:
 
     A trigger that was in doubt or refused is not simply sent again: two fresh looks come first (R70, R71).
     """
-    now, reason = timezone.now(), row.hold_reason
+    now, reason = shared_clock()(), row.hold_reason
     held = CallRow.objects.filter(pk=row.pk, hold_reason=reason, fence=row.fence).exclude(
         hold_reason=""
     )
@@ -320,7 +321,7 @@ def reconcile(*, by: User, reason: str) -> int:
     count = reconciling.begin(
         reason=needed(reason),
         confirm_wait=Rules.from_settings().confirm_wait,
-        now=timezone.now(),
+        now=shared_clock()(),
         by=by,
     )
     wake("dispatch")

@@ -26,6 +26,7 @@ ATTENDED, NO_SHOW, FAILS, NEVER_ENDS, NOT_TO_BE_CALLED = 60, 61, 69, 80, 74
 def lab(db, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("django.utils.timezone.now", clock)
+    monkeypatch.setattr("calls.engine.tools.shared_clock", lambda: clock)
     monkeypatch.setattr("calls.actions.wake", lambda name: None)
     lab = Lab(clock)
     Batch.objects.all().delete()

@@ -1,13 +1,18 @@
 """Two people at the same moment on PostgreSQL, where transactions run side by side. SQLite has one writer."""
 
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 from unittest.mock import patch
 
 import pytest
 from django.db import connection, connections
 from django.db.models.deletion import Collector
+from django.utils import timezone
 
 from calls import actions
+from calls.engine import instance
+from calls.engine.clock import shared_clock
+from calls.engine.tools import tools_from_settings
 from calls.models import Batch, CallRow
 from calls.vocabulary import BatchState
 from tests.factories import make_batch, make_row
@@ -17,6 +22,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer"),
 ]
+NEARLY = timedelta(seconds=1)
 LONG_ENOUGH = 2.0  # seconds for somebody who is not held up
 
 
@@ -99,3 +105,27 @@ def test_a_second_click_on_call_again_makes_no_second_repeat():
         actions.call_again(row=row, by=None)
     assert isinstance(rival.ends(), actions.Refused)
     assert row.repeats.count() == 1
+
+
+@pytest.mark.fault(
+    "Clock",
+    "Worker machines whose clocks differ",
+    "The engine goes by the clock of the PostgreSQL server.",
+)
+@pytest.mark.parametrize("minutes", [-2, 2], ids=["behind", "ahead"])
+def test_a_machine_with_another_time_goes_by_that_of_the_server(monkeypatch, minutes):
+    wrong = timedelta(minutes=minutes)
+    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + wrong)
+    assert abs(shared_clock()() - datetime.now(UTC)) < NEARLY
+    with tools_from_settings() as tools:
+        assert abs(tools.clock() - datetime.now(UTC)) < NEARLY
+
+
+def test_another_database_of_the_same_server_is_another_installation(settings):
+    settings.INSTANCE_ID = "both"
+    connection.ensure_connection()
+    here = instance.identity()
+    with patch.dict(connection.settings_dict, NAME="restored_copy"):
+        assert instance.identity() != here
+    with patch.dict(connection.settings_dict, HOST="localhost"):
+        assert instance.identity() == here

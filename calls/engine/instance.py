@@ -1,7 +1,8 @@
 """Whose database this is. Two installations that call from copies of one database would call twice.
 
 An installation knows itself by INSTANCE_ID; without it, by a random id in a file of its own together with the
-machine, the place of that file and, with SQLite, of the database. What was copied elsewhere is another one.
+machine and the place of that file. The place of the database belongs to it too: on PostgreSQL the server's own
+id and the name, in SQLite the path. What was copied elsewhere is another one.
 """
 
 import os
@@ -9,6 +10,7 @@ import secrets
 import tempfile
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,8 +24,8 @@ MACHINE_ID = Path("/etc/machine-id")
 
 def identity() -> str:
     """Of this process: 32 hex digits."""
-    if settings.INSTANCE_ID:
-        parts = [settings.INSTANCE_ID]
+    if settings.INSTANCE_ID:  # of several machines, whose paths need not be the same
+        parts = [settings.INSTANCE_ID, place_on_server()]
     else:
         path = Path(settings.INSTANCE_FILE).resolve()
         parts = [id_in(path), text_of(MACHINE_ID), str(path), place_of_database()]
@@ -61,8 +63,27 @@ def text_of(path: Path) -> str:
 
 def place_of_database() -> str:
     if connection.vendor != "sqlite":
-        return ""
+        return place_on_server()
     return str(Path(connection.settings_dict["NAME"]).resolve())
+
+
+def place_on_server() -> str:
+    """Which database of which PostgreSQL server, however it is addressed; empty with SQLite."""
+    if connection.vendor != "postgresql":
+        return ""
+    return asked_place(str(connection.settings_dict["NAME"]))
+
+
+@lru_cache(maxsize=8)
+def asked_place(name: str) -> str:
+    """A restored dump has another name or another server. Once per process: every page asks who we are."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_function_privilege('pg_control_system()', 'execute')")
+        may_ask = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT system_identifier::text FROM pg_control_system()" if may_ask else "SELECT ''"
+        )
+        return f"{cursor.fetchone()[0]} {name}"
 
 
 def owner() -> str:

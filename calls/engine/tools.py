@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from calls.engine import instance
+from calls.engine.clock import shared_clock
 from calls.evergrove.client import Evergrove
 from calls.evergrove.errors import NotSent
 from calls.evergrove.rotating import RotatingEvergrove
@@ -144,6 +145,7 @@ def tools_from_settings(keep_going: Callable[[], bool] = lambda: True) -> Iterat
             client=client,
             executor=executor,
             rules=rules,
+            clock=shared_clock(),
             keep_going=keep_going,
             key_fingerprint=fingerprint("\n".join(keys_from_settings())),
             instance_id=instance.moved_in(now=timezone.now()),

@@ -8,6 +8,8 @@ def clock(monkeypatch):
     """The one clock of engine, stand-in and people's actions."""
     clock = Clock()
     monkeypatch.setattr("django.utils.timezone.now", clock)
+    for user in ("calls.actions", "calls.engine.tools"):
+        monkeypatch.setattr(f"{user}.shared_clock", lambda: clock)
     return clock
 
 
