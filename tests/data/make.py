@@ -127,6 +127,8 @@ def readable() -> list[Odd]:
         Odd(
             "title-above-semicolons.csv", encoded("SPNet, Inc.\n" + text_of(TWO, delimiter=";")), 2
         ),
+        Odd("groups-above.csv", encoded("Reference,Patient,,,Claim,Provider\n" + plain), 2),
+        Odd("a-wrong-byte.csv", encoded(accents) + b" \xff\n", 2, 1),
     ]
 
 
@@ -178,6 +180,7 @@ def refused() -> list[Odd]:
         Odd("empty.csv", b"", code="empty"),
         Odd("header-alone.csv", encoded(text_of([])), code="no_rows"),
         Odd("no-header.csv", b"1,2\n3,4\n", code="no_header"),
+        Odd("patients-without-header.csv", encoded(text_of(TWO).partition("\n")[2]), code="no_header"),
         Odd("something-else.csv", b"Colour,Shape\nblue,round\n", code="missing_columns"),
         Odd("no-phone.csv", encoded(text_of(TWO).replace("outbound_phone_number", "x")), code="missing_columns"),
         Odd("two-offices.csv", encoded(TWICE), code="repeated_columns"),
