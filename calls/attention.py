@@ -1,7 +1,7 @@
 """What a person should look at now, in the order in which it keeps calls from their end."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -12,9 +12,10 @@ from calls.health import Vitals
 from calls.models import Batch, CallRow, Outcome
 from calls.models.call import NOT_HELD
 from calls.outcomes.verdict import WHAT_TO_DO
+from calls.periods import Period, start_of
 from calls.vocabulary import Attendance, BatchState, Confirmation, HoldReason
 
-RECENT = timedelta(days=7)  # older outcomes are no news
+RECENT = Period.WEEK  # older outcomes are no news
 
 
 class Task(NamedTuple):
@@ -79,15 +80,15 @@ FINDINGS = {
         "bill or report not confirmed",
         "bills or reports not confirmed",
         "The visit was attended, but the office did not promise the papers.",
-        {"outcome": Attendance.ATTENDED},
+        {"outcome": Attendance.ATTENDED, "papers": Confirmation.NOT_CONFIRMED},
     ),
 }
 
 
 def tasks(vitals: Vitals) -> list[Task]:
     """Everything that waits for a person; three queries beside what `vitals` has read."""
-    recent = vitals.now - RECENT
-    return [*system_tasks(vitals), *held_tasks(), *outcome_tasks(recent), *batch_tasks()]
+    since = start_of(RECENT, vitals.now)
+    return [*system_tasks(vitals), *held_tasks(), *outcome_tasks(since), *batch_tasks()]
 
 
 def system_tasks(vitals: Vitals) -> Iterator[Task]:
@@ -120,15 +121,19 @@ def hold_words(reason: str) -> str:
 
 
 def outcome_tasks(since: datetime) -> Iterator[Task]:
-    """What the answers of the last days leave to a person, in one query."""
-    recent = Outcome.objects.filter(row__changed_at__gte=since, received_at__gte=since)
+    """What the calls that ended in the last days leave to a person, in one query.
+
+    A row that ended since then also changed since then: the second condition is exact, the first has an
+    index.
+    """
+    recent = Outcome.objects.filter(row__changed_at__gte=since, row__settled_at__gte=since)
     found = recent.aggregate(
         **{name: Count("pk", filter=finding.which) for name, finding in FINDINGS.items()}
     )
     for name, finding in FINDINGS.items():
         if number := found[name]:
-            title = f"{counted(number, finding.one, finding.many)} in the last 7 days"
-            href = listed(**finding.query)
+            title = f"{counted(number, finding.one, finding.many)} {RECENT.label}"
+            href = listed(**finding.query, ended=RECENT)
             yield Task(finding.tone, finding.glyph, title, finding.text, href, "See these")
 
 

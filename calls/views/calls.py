@@ -1,7 +1,7 @@
 """The calls list: saved views, filters, search, rows that update in place, withdrawing several at once."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import condition, require_GET, require_POST
 
 from calls import actions
@@ -43,7 +44,7 @@ VIEWS = (  # label, query string
     ("Completed", f"status={RequestStatus.COMPLETED}"),
     ("Failed", f"status={RequestStatus.FAILED}"),
 )
-SHOWN_FACETS = ("status", "outcome", "held", "waiting")
+SHOWN_FACETS = ("status", "outcome", "papers", "held", "waiting")
 AT_REST = {WaitReason.HOURS, WaitReason.HOLIDAY, WaitReason.APPOINTMENT}
 SECONDS_WHILE_ACTIVE = 5
 SECONDS_AT_REST = 30
@@ -58,7 +59,7 @@ def calls(request: Request) -> HttpResponse:
         live_etag(request),
     )  # before the rows: no change is missed
     text = kept_search(request, filters.search)
-    rows = filters.apply(CallRow.objects.all(), text=text)
+    rows = filters.apply(CallRow.objects.all(), text=text, now=timezone.now())
     page = page_of(rows, request.GET)
     context = {
         "filters": filters,
@@ -155,7 +156,8 @@ def calls_live(request: Request) -> HttpResponse:
     since, top = Cursor.of(request.GET.get("since")), Cursor.of(request.GET.get("top"))
     rows = page_of(CallRow.objects.filter(pk__in=ids), request.GET).rows
     changed = [row for row in rows if since is None or row.changed_at > since.at - OVERLAP]
-    newer = count_newer(filters, ids, top, text=kept_search(request, filters.search))
+    text = kept_search(request, filters.search)
+    newer = count_newer(filters, ids, top, text=text, now=timezone.now())
     context = {
         "changed": changed,
         "list_query": filters.query(),
@@ -164,11 +166,14 @@ def calls_live(request: Request) -> HttpResponse:
     return answer(request, "calls/_calls_live.html", context)
 
 
-def count_newer(filters: Filters, ids: list[int], top: Cursor | None, *, text: str) -> int:
+def count_newer(
+    filters: Filters, ids: list[int], top: Cursor | None, *, text: str, now: datetime
+) -> int:
     """Calls that would stand above the first visible one, those on the page not counted."""
     if top is None:
         return 0
-    rows = filters.apply(CallRow.objects.filter(top.newer()), text=text).exclude(pk__in=ids)
+    newer = CallRow.objects.filter(top.newer())
+    rows = filters.apply(newer, text=text, now=now).exclude(pk__in=ids)
     return rows.order_by().values("pk")[: OFFERED_AT_MOST + 1].count()
 
 

@@ -17,7 +17,8 @@ from django.http import HttpRequest, QueryDict
 
 from calls.models import CallRow
 from calls.models.encrypted import decrypted, encrypted
-from calls.vocabulary import Attendance, HoldReason, Phase, RequestStatus, WaitReason
+from calls.periods import Period, start_of
+from calls.vocabulary import Attendance, Confirmation, HoldReason, Phase, RequestStatus, WaitReason
 
 PAGE_SIZE = 50
 COUNT_CAP = 10_000
@@ -48,11 +49,14 @@ SHOWN = (
 
 
 class Facet(NamedTuple):
-    """A filter with known values; `any_of` is the lookup of one or more of them."""
+    """A filter with known values; `any_of` are the lookups of one or more of them, each of which suffices."""
 
     label: str
     choices: dict[str, str]
-    any_of: str
+    any_of: tuple[str, ...]
+
+    def among(self, values: tuple[str, ...]) -> Q:
+        return Q(*((lookup, values) for lookup in self.any_of), _connector=Q.OR)
 
 
 HELD = {  # the reasons in few words; the row itself says them in full
@@ -69,13 +73,18 @@ HELD = {  # the reasons in few words; the row itself says them in full
     HoldReason.CRASHED_WORKER.value: "Stopped the worker",
 }
 FACETS = {
-    "status": Facet("Call status", dict(RequestStatus.choices), "request_status__in"),
+    "status": Facet("Call status", dict(RequestStatus.choices), ("request_status__in",)),
     "outcome": Facet(
-        "Outcome", dict(Attendance.choices), "outcome__appointment_attendance_status__in"
+        "Outcome", dict(Attendance.choices), ("outcome__appointment_attendance_status__in",)
     ),
-    "held": Facet("Needs a person", HELD, "hold_reason__in"),
-    "waiting": Facet("Waiting for", dict(WaitReason.choices), "waiting_for__in"),
-    "phase": Facet("Step", dict(Phase.choices), "phase__in"),
+    "papers": Facet(
+        "Bill or report",
+        dict(Confirmation.choices),
+        ("outcome__bill_sending_confirmation__in", "outcome__report_sending_confirmation__in"),
+    ),
+    "held": Facet("Needs a person", HELD, ("hold_reason__in",)),
+    "waiting": Facet("Waiting for", dict(WaitReason.choices), ("waiting_for__in",)),
+    "phase": Facet("Step", dict(Phase.choices), ("phase__in",)),
 }
 
 
@@ -94,6 +103,7 @@ class Filters:
     chosen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     any_held: bool = False
     review: bool = False
+    ended: str = ""  # a Period
     batch: int | None = None
     office: int | None = None
     search: str = ""  # the id under which the session keeps the text
@@ -108,6 +118,7 @@ class Filters:
             },
             any_held="any" in query.getlist("held"),
             review=query.get("review") == "any",
+            ended=ended if (ended := query.get("ended", "")) in Period.values else "",
             batch=number_or_none(query.get("batch")),
             office=number_or_none(query.get("office")),
             search=re.sub(r"[^\w-]", "", query.get("v", ""))[:16],
@@ -119,6 +130,7 @@ class Filters:
             *((name, value) for name, values in self.chosen.items() for value in values),
             *([("held", "any")] if self.any_held else []),
             *([("review", "any")] if self.review else []),
+            *([("ended", self.ended)] if self.ended else []),
             *([("batch", str(self.batch))] if self.batch is not None else []),
             *([("office", str(self.office))] if self.office is not None else []),
             *([("v", self.search)] if self.search else []),
@@ -135,6 +147,7 @@ class Filters:
         words = {
             ("held", "any"): ("Needs a person", "any reason"),
             ("review", "any"): ("Outcome", "needs review"),
+            ("ended", self.ended): ("Ended", Period(self.ended).label if self.ended else ""),
             ("batch", str(self.batch)): ("Batch", batch_name or f"number {self.batch}"),
             ("office", str(self.office)): ("Office", office_name or f"number {self.office}"),
             ("v", self.search): ("Search", text or "no longer kept"),
@@ -146,9 +159,9 @@ class Filters:
             )
             yield Chip(label, shown, self.query(without=(name, value)))
 
-    def apply(self, rows: QuerySet[CallRow], *, text: str) -> QuerySet[CallRow]:
+    def apply(self, rows: QuerySet[CallRow], *, text: str, now: datetime) -> QuerySet[CallRow]:
         for name, values in self.chosen.items():
-            rows = rows.filter(**{FACETS[name].any_of: values})
+            rows = rows.filter(FACETS[name].among(values))
         if "status" in self.chosen and "phase" not in self.chosen:
             # A withdrawn row keeps its documented word, but is queued for nobody any more.
             rows = rows.exclude(phase=Phase.WITHDRAWN)
@@ -156,6 +169,9 @@ class Filters:
             rows = rows.exclude(hold_reason="")
         if self.review:
             rows = rows.filter(outcome__isnull=False).exclude(outcome__review_reasons=[])
+        if self.ended:  # exact by the second condition, along an index by the first
+            since = start_of(Period(self.ended), now)
+            rows = rows.filter(changed_at__gte=since, settled_at__gte=since)
         if self.batch is not None:
             rows = rows.filter(batch_id=self.batch)
         if self.office is not None:

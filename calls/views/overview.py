@@ -11,6 +11,7 @@ from django.views.decorators.http import condition, require_GET
 from calls.attention import listed, tasks
 from calls.health import LAG_IS_TROUBLE, poll_lag, read_vitals
 from calls.models import Batch
+from calls.periods import Period, start_of
 from calls.reports import BatchCounts, Today, counts_of, rows_needing_a_person, today_so_far
 from calls.templatetags.formats import day_text
 from calls.views.live import activity_etag, answer, fragment
@@ -51,7 +52,7 @@ def overview_live(request: HttpRequest) -> HttpResponse:
 
 def live_part(request: HttpRequest) -> dict[str, Any]:
     etag, vitals = live_etag(request), read_vitals(timezone.now())
-    midnight = timezone.localtime(vitals.now).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = start_of(Period.TODAY, vitals.now)
     today, held, running = today_so_far(midnight), rows_needing_a_person(), batches_under_way()
     lag = poll_lag(vitals.now)
     return {
@@ -94,11 +95,16 @@ def counters(today: Today, held: int) -> list[Counter]:
             "Attended today",
             today.attended,
             attended,
-            listed(outcome=Attendance.ATTENDED),
+            listed(status=status.COMPLETED, outcome=Attendance.ATTENDED, ended=Period.TODAY),
         ),
         Counter("warn", "held", "Need a person", held, "", listed(held="any")),
         Counter(
-            "bad", "failed", "Failed today", today.failed, blocked, listed(status=status.FAILED)
+            "bad",
+            "failed",
+            "Failed today",
+            today.failed,
+            blocked,
+            listed(status=status.FAILED, ended=Period.TODAY),
         ),
     ]
 

@@ -49,6 +49,10 @@ def test_it_shows_the_newest_activity_first_and_no_ssn(page):
         ("waiting=hours", {"queued"}),
         ("outcome=no_show&outcome=attended", {"done"}),
         ("review=any", {"done"}),
+        ("papers=not_discussed", {"done"}),
+        ("papers=not_confirmed", set()),
+        ("ended=today", {"withdrawn", "done"}),
+        ("ended=ever", {"calling", "queued", "withdrawn", "held", "done"}),
         ("status=nonsense&phase=%00&batch=x", {"calling", "queued", "withdrawn", "held", "done"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -67,6 +71,12 @@ def test_each_filter_finds_its_calls(page, query, expected):
     factories.make_outcome(done, attendance=Attendance.NO_SHOW, review_reasons=["not_called"])
     response = page.get(f"{reverse('calls')}?{query}")
     assert set(names(response)) == expected
+
+
+def test_a_list_of_what_ended_says_so_and_keeps_to_it_when_filtered_further(page):
+    text = page.get(reverse("calls"), {"ended": "week"}).content.decode()
+    assert "Ended <b>in the last 7 days</b>" in text
+    assert '<input type="hidden" name="ended" value="week">' in text
 
 
 def test_pages_follow_one_another_without_gap_or_repeat_even_at_equal_times(page):

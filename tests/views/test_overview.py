@@ -60,6 +60,47 @@ def test_the_counters_count_what_their_links_list(signed_in, worker_alive):
     assert counters[0].href == "/calls/?status=calling"
 
 
+@pytest.fixture
+def busy_week(worker_alive):
+    """Of each kind that is counted one from today, one of three days ago and one of long ago, and some
+    that are nearly of that kind."""
+    batch, office, now = make_batch(), make_entity(), timezone.now()
+    for days in (0, 3, 30):
+        at = {"changed_at": now - timedelta(days=days)}
+        common = at | {"batch": batch, "entity": office}
+        for word in (Attendance.ATTENDED, Attendance.NO_SHOW, Attendance.UNABLE_TO_CONFIRM):
+            for paper in ("confirmed", "not_confirmed"):
+                row = make_row(Phase.COMPLETED, **common)
+                make_outcome(row, attendance=word, report_sending_confirmation=paper)
+        make_outcome(make_row(Phase.COMPLETED, **common), review_reasons=["only_voicemail"])
+        make_outcome(make_row(Phase.FAILED, **common))
+        make_row(Phase.FAILED, **common)
+        make_row(Phase.SCHEDULED, **common)
+        make_row(Phase.CALLING, **common)
+        make_row(Phase.READY, **common, hold_reason=HoldReason.SCHEDULE_REFUSED)
+        make_row(Phase.READY, **common, hold_reason=HoldReason.DO_NOT_CALL)
+    # Ended long ago, and changed today by something else.
+    row = make_row(Phase.COMPLETED, batch=batch, entity=office)
+    make_outcome(row)
+    type(row).objects.filter(pk=row.pk).update(settled_at=now - timedelta(days=30))
+
+
+def test_every_number_is_the_length_of_the_list_it_opens(signed_in, busy_week):
+    context = signed_in.get("/").context
+    numbers = [(counter.label, counter.number, counter.href) for counter in context["counters"]]
+    numbers += [
+        (task.title, int(task.title.split()[0]), task.href)
+        for task in context["tasks"]
+        if task.href.startswith("/calls/")
+    ]
+    lengths = [
+        (label, int(signed_in.get(href).context["total"]), href) for label, _, href in numbers
+    ]
+    assert numbers == lengths
+    assert all(number for _, number, _ in numbers)
+    assert len(numbers) == 5 + 2 + 4
+
+
 def test_the_list_names_each_kind_of_work_and_where_it_is(signed_in, worker_alive):
     held = HoldReason.OFFICE_NOT_CALLABLE
     make_row(Phase.READY, hold_reason=held)
@@ -77,7 +118,7 @@ def test_the_list_names_each_kind_of_work_and_where_it_is(signed_in, worker_aliv
     ]
     assert held.label in tasks[0].text
     assert tasks[0].href == "/calls/?held=office_not_callable"
-    assert tasks[2].href == "/calls/?review=any"
+    assert tasks[2].href == "/calls/?review=any&ended=week"
 
 
 @pytest.mark.parametrize(
