@@ -79,6 +79,11 @@ class BatchCounts:
         return self.rows - self.count(Phase.WITHDRAWN)
 
     @property
+    def quarters(self) -> int:
+        """How many quarters of the calls have ended: 0 to 4."""
+        return 4 * self.ended // self.to_end if self.to_end else 0
+
+    @property
     def queued(self) -> int:
         """Rows that got their request at Evergrove, whatever became of them since."""
         not_queued = self.count(Phase.READY, Phase.SCHEDULING)

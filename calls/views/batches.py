@@ -16,7 +16,7 @@ from calls.reports import BatchCounts, batch_counts, counts_of
 from calls.views import batch_state
 from calls.views.downloads import csv_response
 from calls.views.finding import number_or_none
-from calls.views.live import activity_etag, answer, fragment
+from calls.views.live import activity_etag, announce, answer, fragment
 from calls.views.people import person
 from calls.vocabulary import BatchState, Phase
 
@@ -98,7 +98,11 @@ def batch_etag(request: HttpRequest, pk: int) -> str:
 def batch_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The moving part. The buttons come along only when other ones are needed."""
     context = whole(request, find(pk)) | {"buttons_shown": request.GET.get("buttons", "")}
-    return answer(request, "calls/_batch_answer.html", context)
+    response, counts = answer(request, "calls/_batch_answer.html", context), context["counts"]
+    told = number_or_none(request.GET.get("quarters"))
+    if told is not None and counts.quarters > told:
+        return announce(response, f"{25 * counts.quarters} percent: {context['headline']}")
+    return response
 
 
 def whole(request: HttpRequest, found: Batch) -> dict[str, Any]:
@@ -148,7 +152,8 @@ def act(request: HttpRequest, found: Batch, action: Callable[[], str]) -> HttpRe
         (messages.error if refusal else messages.success)(request, said)
         return redirect("batch", found.pk)
     context = whole(request, find(found.pk)) | {"said": said, "refusal": refusal}
-    return answer(request, "calls/_batch.html", context, status=409 if refusal else 200)
+    response = answer(request, "calls/_batch.html", context, status=409 if refusal else 200)
+    return announce(response, f"Not done. {refusal}" if refusal else said)
 
 
 @require_POST

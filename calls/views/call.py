@@ -21,12 +21,13 @@ from calls.evergrove.errors import EvergroveError
 from calls.models import CallRow, Entity, Outcome
 from calls.outcomes.reviewing import REVIEW_REASONS
 from calls.outcomes.verdict import Situation, verdict
+from calls.templatetags.dash import OUTCOMES, look_of
 from calls.views.buttons import CANNOT_STOP, buttons_for
-from calls.views.live import answer, etag_of, fragment, plain
+from calls.views.live import announce, answer, etag_of, fragment, plain
 from calls.views.sending import sent_fields
 from calls.views.signed_in import Request
 from calls.views.timeline import entries
-from calls.vocabulary import OPEN, Phase
+from calls.vocabulary import OPEN, SETTLED, Phase
 
 SECONDS = 4
 EVENTS_SHOWN = 200
@@ -99,18 +100,17 @@ def around(row: CallRow) -> str:
     return "".join(str(int(bool(mark))) for mark in marks) + plain(row.last_workflow_status)
 
 
-def live_answer(request: Request, pk: int, status: int = 200) -> HttpResponse:
+def live_answer(request: Request, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """The live part, and what stands around it when that is no longer what the page shows.
 
     The attempts come once, when they can be asked for: later, somebody may be looking into one of them.
     """
-    context, shown = live_context(request, pk), request.GET.get("around", "")
-    row: CallRow = context["row"]
-    context |= attempts_context(row) | {
+    row, shown = context["row"], request.GET.get("around", "")
+    around_it = attempts_context(row) | {
         "around_shown": shown,
         "offers_attempts": row.request_id is not None and not shown.startswith("1"),
     }
-    return answer(request, "calls/_call_answer.html", context, status)
+    return answer(request, "calls/_call_answer.html", context | around_it, status)
 
 
 def situation_of(row: CallRow, outcome: Outcome | None, now: datetime) -> Situation:
@@ -173,7 +173,17 @@ def live_etag(request: Request, pk: int) -> str | None:
 @fragment
 @condition(etag_func=live_etag)
 def call_live(request: Request, pk: int) -> HttpResponse:
-    return live_answer(request, pk)
+    context = live_context(request, pk)
+    response, row = live_answer(request, context), context["row"]
+    return announce(response, ending(row)) if row.phase in SETTLED else response
+
+
+def ending(row: CallRow) -> str:
+    """What the last poll of a call says aloud; it is the only one that finds the call settled."""
+    outcome: Outcome | None = getattr(row, "outcome", None)
+    if outcome and (word := outcome.appointment_attendance_status):
+        return f"Outcome ready: {look_of(word, OUTCOMES).label}"
+    return f"This call has ended: {Phase(row.phase).label}"
 
 
 # --- Actions --------------------------------------------------------------------------------------
@@ -189,11 +199,11 @@ def act(request: Request, pk: int, action: Callable[[CallRow], Any], said: str) 
         (messages.error if refusal else messages.success)(request, refusal or said)
         return redirect("call", pk)
     status = 409 if refusal else 200
-    response = live_answer(request, pk, status)
+    response = live_answer(request, live_context(request, pk), status)
     if refusal:
         trigger_client_event(response, "toast", {"text": refusal, "tone": "bad"}, after="settle")
     else:
-        trigger_client_event(response, "announce", {"value": said}, after="settle")
+        announce(response, said)
     return trigger_client_event(response, "focus-on", {"value": "#call-live"}, after="settle")
 
 

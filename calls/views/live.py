@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django_htmx.http import trigger_client_event
 
 from calls.models import CallEvent, CallRow
 from calls.views.frame import frame_of
@@ -40,6 +41,11 @@ def answer(
     response = render(request, template, context, status=status)
     response.write(render_to_string("_frame_live.html", request=request))
     return response
+
+
+def announce(response: HttpResponse, text: str) -> HttpResponse:
+    """Say it aloud once the answer is on the page. It travels in a header: nothing personal."""
+    return trigger_client_event(response, "announce", {"value": text}, after="settle")
 
 
 def etag_of(request: HttpRequest, *marks: object) -> str:

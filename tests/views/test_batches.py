@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime
 from html import unescape
 from uuid import uuid4
@@ -254,6 +255,41 @@ def test_pausing_with_script_returns_the_changed_part(client, running):
     assert answer.status_code == 200
     assert text.lstrip().startswith('<div id="batch"')
     assert "Resume</button>" in text
+
+
+def said_aloud(answer):
+    events = json.loads(answer.headers.get("HX-Trigger-After-Settle", "{}"))
+    return events.get("announce", {}).get("value")
+
+
+def test_what_was_done_and_what_was_not_is_said_aloud(client, running):
+    url = reverse("batch_pause", args=[running.pk])
+    done, refused = client.post(url, headers=HTMX), client.post(url, headers=HTMX)
+    assert said_aloud(done).startswith("Paused. 2 calls in progress will finish.")
+    assert said_aloud(refused).startswith("Not done. This batch is paused.")
+
+
+@pytest.mark.parametrize(
+    ("ended", "told", "said"),
+    [
+        (1, 0, "25 percent: 1 of 4 calls have ended"),
+        (1, 1, None),
+        (3, 1, "75 percent: 3 of 4 calls have ended"),
+        (4, 3, "100 percent: 4 of 4 calls have ended"),
+        (0, 0, None),
+        (4, "x", None),
+    ],
+)
+def test_each_quarter_of_a_batch_is_said_aloud_once(client, user, ended, told, said):
+    batch, office = make_batch(), make_entity()
+    for number in range(4):
+        phase = Phase.COMPLETED if number < ended else Phase.CALLING
+        make_row(phase, batch=batch, entity=office)
+    make_row(Phase.WITHDRAWN, batch=batch, entity=office)
+    asked = {"buttons": "running", "quarters": told}
+    answer = client.get(reverse("batch_live", args=[batch.pk]), asked, headers=HTMX)
+    assert said_aloud(answer) == (said and f"{said}, 1 withdrawn")
+    assert f"quarters={ended}" in answer.content.decode()
 
 
 def test_what_no_longer_fits_is_409_with_fresh_buttons(client, running):

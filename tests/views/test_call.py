@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import timedelta
 from uuid import uuid4
@@ -84,6 +85,24 @@ def test_a_page_opened_before_queueing_gets_what_stands_around_the_live_part(pag
     assert "Edit data" not in after
     assert str(request_id) in after.partition('id="call-refs"')[2]
     assert 'id="attempts"' not in polled(page, address, after), "once is enough"
+
+
+@pytest.mark.parametrize(
+    ("phase", "attendance", "said"),
+    [
+        (Phase.COMPLETED, Attendance.NO_SHOW_RESCHEDULED, "Outcome ready: No-show, rebooked"),
+        (Phase.COMPLETED, "", "This call has ended: Completed"),
+        (Phase.FAILED, None, "This call has ended: Failed"),
+        (Phase.CALLING, None, None),
+    ],
+)
+def test_the_poll_that_finds_the_end_says_it_aloud(page, phase, attendance, said):
+    row = factories.make_row(phase)
+    if attendance is not None:
+        factories.make_outcome(row, attendance=attendance)
+    answer = page.get(reverse("call_live", args=[row.pk]), headers=HTMX)
+    events = json.loads(answer.headers.get("HX-Trigger-After-Settle", "{}"))
+    assert events.get("announce", {}).get("value") == said
 
 
 def test_attempts_that_are_shown_are_left_alone(page):
