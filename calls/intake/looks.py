@@ -16,9 +16,9 @@ Element = tuple[str, dict[str, str]]  # its name and attributes, without prefixe
 
 _MOST_XML: Final = 8 * 1024 * 1024  # of a part that is parsed as a whole
 _MOST_LOOKS: Final = 254  # a workbook has a handful
+_ROWS_AHEAD: Final = 1024
 _LONGEST_TAG: Final = 64 * 1024
 _LONGEST_CODE: Final = 255
-_DIGITS: Final = ("0", "#", "?")
 _SIGN: Final = re.compile(
     r'"([^"]*)"|\\(.)|(_.)|(\*.)|([0#?])|((?i:general))|([-+$():!^&\'~{}<>= ])'
 )
@@ -37,27 +37,25 @@ _ROW_AT: Final = re.compile(rb"""\sr\s*=\s*["']([0-9]{1,7})["']""")
 
 
 class Look(NamedTuple):
-    """A number format: `0`, `#` and `?` stand for digits, a sign after a quotation mark for itself.
+    """A number format as groups of digits and the literals around them, one more than groups.
 
-    Without signs it is one that adds something and cannot be followed.
+    `least`: digits that are shown at least, with zeros in front. Without groups it is a format that
+    adds something and cannot be followed.
     """
 
-    signs: tuple[str, ...] = ()
+    literals: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    least: int = 0
 
     def shown(self, number: int) -> str:
         """A whole number from 0 on as the sheet shows it."""
-        digits = list(str(number)) if number else []
-        places = sum(sign in _DIGITS for sign in self.signs)
-        found: list[str] = []
-        for sign in reversed(self.signs):
-            if sign not in _DIGITS:
-                found.append(sign[1:])
-                continue
-            places -= 1
-            here = len(digits) if not places else min(len(digits), 1)  # the first takes the rest
-            found.append("".join(digits[len(digits) - here :]) or ("0" if sign == "0" else ""))
-            del digits[len(digits) - here :]
-        return "".join(reversed(found)).strip()
+        digits = (str(number) if number else "").zfill(self.least)
+        found = self.literals[-1]
+        for at in range(len(self.groups) - 1, 0, -1):  # what is left over stands in the first group
+            size = self.groups[at]
+            found = self.literals[at] + digits[-size:] + found
+            digits = digits[:-size]
+        return (self.literals[0] + digits + found).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +95,28 @@ def look_of(code: str) -> Look | None:
     bare = _NOT_DIGITS.sub("", code)
     if _OF_A_DATE.search(bare):
         return None
-    if signs := _signs(code):
-        adds = signs.count("0") > 1 or any(sign[1:].strip() for sign in signs)
-        return Look(signs) if adds else None
+    if look := _followed(code):
+        return look if look.least > 1 or any(map(str.strip, look.literals)) else None
     pads = re.split("[.E]", bare)[0].count("0") > 1
     says = any(map(str.isalnum, "".join(_TEXT.findall(code))))
     return Look() if pads or says else None
 
 
-def _signs(code: str) -> tuple[str, ...]:
-    """The format of a whole number, sign by sign, () for any other: fractions, percents, conditions."""
-    found, at = list[str](), 0
+def _followed(code: str) -> Look | None:
+    """The format of a whole number; None for any other: fractions, percents, conditions."""
+    literals, groups, least, at = [""], list[int](), 0, 0
     while match := _SIGN.match(code, at):
         quoted, escaped, space, _fill, digit, general, plain = match.groups()
         at = match.end()
-        if digit or general:
-            found.append(digit or "0")
-        else:
-            found.append('"' + (quoted or escaped or plain or " " * bool(space)))
-    whole = at == len(code) and any(sign in _DIGITS for sign in found)
-    return tuple(found) if whole else ()
+        if not (digit or general):
+            literals[-1] += quoted or escaped or plain or " " * bool(space)
+            continue
+        if literals[-1] or not groups:
+            groups.append(0)
+            literals.append("")
+        groups[-1] += 1
+        least += bool(least or general or digit == "0")
+    return Look(tuple(literals), tuple(groups), least) if groups and at == len(code) else None
 
 
 def _looks_by_style(elements: Iterable[Element]) -> dict[int, Look]:
@@ -177,18 +177,21 @@ def _walked(pieces: Iterable[bytes], by_style: Mapping[int, Look]) -> Looks:
         str(style).encode(): (looks.index(look) if look in looks else len(looks) - 1) + 1
         for style, look in by_style.items()
     }
-    by_column: dict[int, bytearray] = {}
+    by_letters: dict[bytes, bytearray] = {}
     hidden: set[int] = set()
     for text in _whole_tags(pieces):
         if b"hidden" in text:
             rows = (_ROW_AT.search(tag) for tag in _HIDDEN.findall(text))
             hidden.update(int(row[1]) for row in rows if row)
         if places:
-            _note_cells(text, places, by_column)
+            _note_cells(text, places, by_letters)
+    by_column = {column_number(letters) - 1: rows for letters, rows in by_letters.items()}
     return Looks(looks, by_column, frozenset(hidden))
 
 
-def _note_cells(text: bytes, places: Mapping[bytes, int], by_column: dict[int, bytearray]) -> None:
+def _note_cells(
+    text: bytes, places: Mapping[bytes, int], by_letters: dict[bytes, bytearray]
+) -> None:
     for style in _STYLE.finditer(text):
         place = places.get(style[1])
         if not place:
@@ -196,8 +199,9 @@ def _note_cells(text: bytes, places: Mapping[bytes, int], by_column: dict[int, b
         opens = text.rfind(b"<", max(style.start() - _LONGEST_TAG, 0), style.start())
         tag = text[opens : text.find(b">", style.end(), style.end() + _LONGEST_TAG)]
         if at := _CELL_AT.search(tag):
-            rows, row = by_column.setdefault(column_number(at[1]) - 1, bytearray()), int(at[2])
-            rows.extend(bytes(max(row - len(rows), 0)))
+            row, rows = int(at[2]), by_letters.setdefault(at[1], bytearray())
+            if row > len(rows):
+                rows.extend(bytes(row - len(rows) + _ROWS_AHEAD))
             rows[row - 1] = place
         elif _IS_CELL.match(tag):
             raise ValueError("a cell that does not say where it stands")

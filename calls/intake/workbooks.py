@@ -178,7 +178,7 @@ def _number(value: float) -> str:
 
 def _as_shown(value: float, look: Look) -> str:
     """A number of which the sheet shows more than its digits; short when that cannot be followed."""
-    followed = look.signs and float(value).is_integer() and 0 <= value < _EXACT_DIGITS
+    followed = look.groups and float(value).is_integer() and 0 <= value < _EXACT_DIGITS
     return look.shown(int(value)) if followed else f"{value:.5E}"
 
 
