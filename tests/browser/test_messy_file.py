@@ -46,7 +46,8 @@ def test_a_messy_file_becomes_a_running_batch(product: Any, page: Any, messy_fil
     skip_the_rest(page)
 
     page.get_by_role("button", name="Start 4 calls").click()
-    page.get_by_text("4 of 4 calls have ended").wait_for(timeout=180_000)
+    live = page.locator("#batch-live")
+    live.get_by_text("4 of 4 calls have ended").wait_for(timeout=180_000)
     called = product.ledger()["calls_by_reference"]
     assert {name: n for name, n in called.items() if name.startswith("messy")} == {
         f"messy-{number}": 1 for number in range(1, 5)

@@ -20,7 +20,8 @@ def test_an_upload_becomes_outcomes_while_one_watches(product, page: Any, calls_
 
     page.goto(page.url.replace("review", "confirm"))
     page.get_by_role("button", name="Start 3 calls").click()
-    page.get_by_text("3 of 3 calls have ended").wait_for(timeout=SOON)  # without a reload
+    live = page.locator("#batch-live")
+    live.get_by_text("3 of 3 calls have ended").wait_for(timeout=SOON)  # without a reload
 
     page.get_by_role("link", name="All calls of this batch").click()
     page.get_by_role("link", name="Walker Amaral 1").click()
