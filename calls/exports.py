@@ -15,12 +15,12 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from calls.intake.memory import REASON
 from calls.models import Batch, CallAttempt, CallRow, Outcome, RejectedLine
 from calls.templatetags.formats import NANP, phone_text
 
 CHUNK = 2000
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-REASON = "reason"
 
 ROW_FIELDS = (
     "external_reference_id",

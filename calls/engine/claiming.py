@@ -242,17 +242,20 @@ def release_rows(rows: QuerySet[CallRow], reason: HoldReason, *, now: datetime) 
     return len(ids)
 
 
+def may_ring() -> Q:
+    """Queued, and asked about first; a person decides about those that were asked about in vain."""
+    return Q(ask_first=True) & ~Q(hold_reason__in=GIVEN_UP)
+
+
 def withdraw(rows: QuerySet[CallRow], *, now: datetime, by: Any = None, detail: str = "") -> int:
     """Take untriggered, unclaimed rows out for good; returns how many. Call inside a transaction.
 
-    One that is asked about first may be ringing. It stays until that is known, or has turned out to be a
-    person's to decide.
+    One that may be ringing stays until that is known.
     """
-    may_ring = Q(ask_first=True) & ~Q(hold_reason__in=GIVEN_UP)
     count = 0
     for phase in WITHDRAWABLE:
-        ids = list(rows.filter(~may_ring, phase=phase).values_list("pk", flat=True))
-        count += CallRow.objects.filter(~may_ring, pk__in=ids, phase=phase).update(
+        ids = list(rows.filter(~may_ring(), phase=phase).values_list("pk", flat=True))
+        count += CallRow.objects.filter(~may_ring(), pk__in=ids, phase=phase).update(
             phase=machine.after(phase, Step.WITHDRAWN),
             hold_reason="",
             waiting_for="",

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.conf import settings
 
-from calls.exports import REASON
 from calls.intake.planning import ColumnPlan, plan_of
 from calls.models import ColumnMemory, Upload
 from calls.models.encrypted import derived_key
+
+REASON = "reason"  # the column that a file of rejected rows has behind those of its upload
 
 
 def digest_of(data: bytes) -> str:

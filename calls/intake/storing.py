@@ -38,7 +38,7 @@ from calls.intake.inserting import Columns, Inserter
 from calls.intake.naming import EntityBook
 from calls.intake.tables import Line
 from calls.intake.validating import Change, CheckedRow, NormalisedRow, RowProblem
-from calls.models import Batch, CallEvent, CallRow, RejectedLine
+from calls.models import Batch, CallEvent, CallRow, Entity, RejectedLine
 from calls.models.call import instant_of
 from calls.models.event import gathered_events, note_event
 from calls.vocabulary import BatchState, EventKind, HoldReason, Phase
@@ -308,6 +308,8 @@ def give_back(batch: Batch, *, at: datetime, by: Any) -> Counter[int]:
         before = row.replaced
         if before["batch_id"] not in known:
             continue
+        if not Entity.objects.filter(pk=before["entity_id"]).exists():  # joined with another since
+            before["entity_id"] = row.entity_id
         CallRow.objects.filter(pk=row.pk).update(
             **before, fence=F("fence") + 1, next_at=at, changed_at=at
         )

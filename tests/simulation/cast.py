@@ -13,6 +13,7 @@ from calls.models import (
     CallEvent,
     CallRow,
     Entity,
+    Installation,
     Lease,
     Outcome,
     Upstream,
@@ -29,7 +30,7 @@ def clear_tables() -> None:
     """Everything that a seed writes; `SET_NULL` and cascades need not be worked out one by one."""
     with transaction.atomic():
         for model in (
-            CallEvent, CallAttempt, Outcome, BlockedPhone, CallRow, Entity, Batch, Upstream, Lease,
+            CallEvent, CallAttempt, Outcome, BlockedPhone, CallRow, Entity, Batch, Upstream, Lease, Installation,
         ):  # fmt: skip
             queryset = model.objects.all()
             queryset._raw_delete(queryset.db)

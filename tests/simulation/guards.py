@@ -19,6 +19,7 @@ from calls.engine import (
     entities,
     machine,
     polling,
+    reconciling,
     scheduling,
     triggering,
     upstream,
@@ -36,6 +37,7 @@ FAULTY = Luck(faults=0.5)
 DEADLY = Luck(faults=0.1, kills=0.15)
 FROZEN = Luck(faults=0.1, freezes=0.25)
 MEDDLED = Luck(faults=0.1, meddling=0.3)
+LOSING = Luck(losses=0.3, meddling=0.3)
 POOR_DATABASE = Luck(faults=0.1, database=0.5)
 
 
@@ -363,6 +365,14 @@ def claim_without_regard(limit: int, *, now: Any) -> Any:
     return list(unsent.order_by("pk")[:limit])
 
 
+# --- an older copy ---
+
+
+def copies_ask_first(patch: pytest.MonkeyPatch, world: World) -> None:
+    """After a restore what was queued is triggered as if nothing had been lost."""
+    patch.setattr(reconciling, "mark", lambda **of: 0)
+
+
 GUARDS: list[Guard] = [
     Guard(intent_before_the_request, "I3"),
     Guard(no_send_without_a_commit, "I3", POOR_DATABASE),
@@ -398,4 +408,5 @@ GUARDS: list[Guard] = [
     Guard(edits_meanwhile_are_sent, "I12", MEDDLED, seed=26),
     Guard(claims_outlast_upserts, "I12", Luck(faults=0.1, freezes=0.4), seed=6),
     Guard(one_upsert_in_flight, "I12", FROZEN),
+    Guard(copies_ask_first, "I1", LOSING),
 ]

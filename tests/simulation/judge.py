@@ -199,7 +199,7 @@ class Judge:
                 self.require(False, "I4", "a call was started that its row does not know")
                 continue
             self.require(
-                row.phase in (*POLLED, *FINAL, Phase.TRIGGERING),
+                row.phase in (*POLLED, *FINAL, Phase.TRIGGERING) or row.ask_first,
                 "I10", f"a started call sits in {row.phase}",
             )  # fmt: skip
         for reference, count in calls.items():

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from calls import actions
 from calls.models import Batch, BlockedPhone, CallRow, Entity
-from calls.vocabulary import HoldReason
+from calls.vocabulary import LIVE, BatchState, HoldReason, Phase
 from tests.simulation.cast import HOURS, hours
+from tests.simulation.standin import Post
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -79,6 +80,26 @@ def break_key(world: "World") -> None:
 def resume(world: "World") -> None:
     world.standin.key_works = True
     actions.resume_upstream(by=None)
+
+
+def lose_days(world: "World") -> None:
+    """From now on the database is an older copy: of what was triggered since it was taken it knows nothing."""
+    standin, taken = (
+        world.standin,
+        set(CallRow.objects.filter(phase__in=LIVE).values_list("outbound_phone_number", flat=True)),
+    )
+    taken |= {one.phone for one in standin.requests.values() if standin.is_live(one)}
+    for row in CallRow.objects.filter(phase=Phase.SCHEDULED, ask_first=False).order_by("pk"):
+        if row.outbound_phone_number in taken or world.rng.random() < 0.5:
+            continue
+        taken.add(row.outbound_phone_number)
+        standin.posts.append(Post(standin.clock(), row.request_id, "lost days"))
+        how = world.rng.choice([standin.start, standin.start_late])
+        how(row.request_id)
+        world.met["triggered in lost days"] += 1
+    actions.reconcile(by=None, reason="an older copy")
+    for batch in Batch.objects.filter(state=BatchState.PAUSED):
+        world.judge.note_standstill(batch.pk)
 
 
 def set_all_going(world: "World") -> None:

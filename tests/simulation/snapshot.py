@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from calls.models import CallRow, Entity
+from calls.models import CallRow, Entity, Installation
 from calls.vocabulary import LIVE, POLLED, SETTLED, BatchState, Phase
 
 CLAIMABLE = (Phase.READY, Phase.SCHEDULED)
@@ -29,6 +29,7 @@ class RowNow(NamedTuple):
     upstream_updated_at: datetime | None
     next_at: datetime
     claimed_until: datetime | None
+    ask_first: bool
 
 
 class OfficeNow(NamedTuple):
@@ -45,6 +46,7 @@ class OfficeNow(NamedTuple):
 class Snapshot:
     rows: list[RowNow]
     offices: dict[int, OfficeNow]
+    reconciles: bool  # nothing is started before everything open was asked about
 
     @classmethod
     def now(cls) -> "Snapshot":
@@ -57,14 +59,16 @@ class Snapshot:
         rows = CallRow.objects.order_by("pk").values_list(*RowNow._fields)
         offices = Entity.objects.order_by("pk").values_list(*OfficeNow._fields)
         return cls(
-            [RowNow(*row) for row in rows], {office[0]: OfficeNow(*office) for office in offices}
+            [RowNow(*row) for row in rows],
+            {office[0]: OfficeNow(*office) for office in offices},
+            Installation.objects.filter(reconcile_since__isnull=False).exists(),
         )
 
     def has_due(self, pulse: str, now: datetime) -> bool:
         """Whether this pulse has anything to do; spares the simulation idle ones."""
         if pulse == "poll":
-            return any(
-                (row.phase in POLLED and row.next_at <= now)
+            return self.reconciles or any(
+                ((row.phase in POLLED or row.ask_first) and row.next_at <= now)
                 or (row.phase in CLAIMABLE and row.batch__state == BatchState.CANCELLED)
                 for row in self.rows
             )
@@ -80,7 +84,7 @@ class Snapshot:
     def can_be_claimed(self, row: RowNow, now: datetime) -> bool:
         if row.phase in CLAIMED:
             return row.claimed_until is not None and row.claimed_until < now
-        if row.next_at > now or row.batch__state != BatchState.RUNNING:
+        if row.next_at > now or row.ask_first or row.batch__state != BatchState.RUNNING:
             return False
         if row.phase == Phase.READY:
             return self.offices[row.entity_id].entity_id is not None
@@ -105,8 +109,12 @@ class Snapshot:
             office.entity_id and office.synced_version < office.version and not office.hold_reason
             for office in self.offices.values()
         )
-        return edited or any(
-            row.phase not in SETTLED and not self.waits_for_a_person(row) for row in self.rows
+        return (
+            edited
+            or self.reconciles
+            or any(
+                row.phase not in SETTLED and not self.waits_for_a_person(row) for row in self.rows
+            )
         )
 
     def has_doubtful(self) -> bool:

@@ -25,6 +25,7 @@ class Luck:
     meddling: float = 0.0  # that a rival or a person acts before a transaction begins
     database: float = 0.0  # of a turn: a statement or a commit fails
     jumps: float = 0.0  # of a turn: the wall clock is set back or forward
+    losses: float = 0.0  # before a turn: the database is replaced by an older copy
 
     @classmethod
     def drawn(cls, rng: random.Random, density: float = 1.0) -> "Luck":

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -63,7 +64,8 @@ class World:
         only: Container[str] | None = None,
     ) -> None:
         self.rng = random.Random(seed)
-        self.luck = luck or Luck.drawn(self.rng, density)
+        losses = density * random.Random(f"losses of {seed}").choice([0, 0, 0, 0.2])
+        self.luck = luck or replace(Luck.drawn(self.rng, density), losses=losses)
         self.true, self.skew = START, timedelta(0)
         self.depth = 0  # above nought: somebody else works while the process stands still
         self.trap = Trap(self.rng)
@@ -148,6 +150,10 @@ class World:
             self.jump_to_next_event(seen)
         if self.rng.random() < self.luck.jumps:
             self.set_clock(seen)
+        if self.luck.losses and self.rng.random() < self.luck.losses:
+            with self.aside():
+                people.lose_days(self)
+            seen = Snapshot.now()
         self.turn(seen)
         return self.judge.check_now()
 
