@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -17,7 +18,7 @@ from calls.engine.clock import shared_clock
 from calls.evergrove.client import Evergrove
 from calls.evergrove.errors import NotSent
 from calls.evergrove.rotating import RotatingEvergrove
-from calls.models import Upstream
+from calls.models import CallRow, Upstream
 
 Job = TypeVar("Job")
 
@@ -113,12 +114,21 @@ def client_from_settings() -> Iterator[Evergrove]:
             yield client
         return
     with RotatingEvergrove(
-        base_url=where, api_key=settings.API_KEY, next_key=settings.API_KEY_NEXT
+        base_url=where,
+        api_key=settings.API_KEY,
+        next_key=settings.API_KEY_NEXT,
+        known_request=newest_request(),
     ) as rotating:
         try:
             yield rotating
         finally:
             note_next_key(rotating.next_key_works)
+
+
+def newest_request() -> UUID | None:
+    """One that Evergrove should know: the newest call that it has told us something of."""
+    known = CallRow.objects.filter(request_id__isnull=False, last_polled_at__isnull=False)
+    return known.order_by("-pk").values_list("request_id", flat=True).first()
 
 
 def note_next_key(works: bool | None) -> None:

@@ -35,10 +35,10 @@ class Api:
         return httpx.Response(200, content=json.dumps(RIGHT[request.url.path]).encode())
 
 
-def rotating_over(api):
+def rotating_over(api, **options):
     transport = httpx.MockTransport(api)
     return RotatingEvergrove(
-        base_url="https://api.test", api_key=PRESENT, next_key=NEXT, transport=transport
+        base_url="https://api.test", api_key=PRESENT, next_key=NEXT, transport=transport, **options
     )
 
 
@@ -102,6 +102,39 @@ def test_a_trigger_whose_refusal_came_late_is_held_back():
             trigger(client, last_look=last_look)
         assert api.seen == {"next": 1}
         trigger(client, last_look=last_look)
+    assert api.seen == {"next": 1, "present": 1}
+
+
+@every_endpoint
+@pytest.mark.fault(
+    "People",
+    "Next key of another tenant",
+    "It has to know a request of ours before it is used; nothing is sent with it, no row is blamed.",
+)
+def test_a_next_key_that_does_not_know_our_requests_is_not_used(ask):
+    api = Api(next=404)
+    with rotating_over(api, known_request=samples.REQUEST_ID) as client:
+        for _ in range(3):
+            ask(client)
+        assert client.next_key_works is False
+    assert api.seen == {"next": 1, "present": 3}
+
+
+@every_endpoint
+def test_a_next_key_that_knows_our_requests_is_used_from_then_on(ask):
+    api = Api()
+    with rotating_over(api, known_request=samples.REQUEST_ID) as client:
+        for _ in range(3):
+            ask(client)
+    assert api.seen == {"next": 4}
+
+
+def test_a_next_key_that_nothing_is_known_of_waits():
+    """The API was out of order when it was asked for."""
+    api = Api(next=503)
+    with rotating_over(api, known_request=samples.REQUEST_ID) as client:
+        poll(client)
+        assert client.next_key_works is None
     assert api.seen == {"next": 1, "present": 1}
 
 
