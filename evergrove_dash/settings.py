@@ -173,7 +173,7 @@ Q_CLUSTER = {
 }
 
 # --- Signing in -----------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["evergrove_dash.signing_in.NoPracticeBesideTheRealApi"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {

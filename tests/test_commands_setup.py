@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
+from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
@@ -163,12 +164,20 @@ class TestSeedDemo:
         assert authenticate(username="coordinator", password="practice makes perfect") is None
         assert practice.close_account() is False
 
-    def test_an_account_with_a_password_of_its_own_stays_open(self) -> None:
+    def test_an_account_that_was_made_a_persons_own_stays_open(self) -> None:
         practice.open_account()
-        user = get_user_model().objects.get()
-        user.set_password("chosen by its owner")
-        user.save()
+        get_user_model().objects.update(email="dana@spnet.example")
         assert practice.close_account() is False
+
+    def test_beside_a_real_key_it_is_nobodys_whatever_process_answers(
+        self, client: Client, settings: Any
+    ) -> None:
+        password = practice.open_account()
+        assert client.login(username="coordinator", password=password)
+        assert client.get("/").status_code == 200
+        settings.PRACTICE_MODE = False
+        assert client.get("/").status_code == 302, "whoever was signed in is not any more"
+        assert authenticate(username="coordinator", password=password) is None
 
 
 class TestEnv:
