@@ -271,6 +271,17 @@ def test_run_batch_goes_on_when_a_worker_beside_it_stops(one_process, calls_file
     assert run("run_batch", calls_file(ATTENDED))[0] == 0
 
 
+def test_run_batch_says_in_words_what_came_of_it(one_process, calls_file):
+    code, out = run("run_batch", calls_file(ATTENDED, FAILS))
+    assert code == 0
+    assert "is finished, 2 rows." in out
+    assert "completed: 1" in out
+
+
+def test_run_batch_of_rows_that_were_all_rejected_is_no_success(one_process, calls_file):
+    assert run("run_batch", calls_file(ATTENDED, outbound_phone_number="12"))[0] == 1
+
+
 def test_run_batch_refuses_a_file_it_cannot_read(one_process, tmp_path):
     with pytest.raises(CommandError) as caught:
         run("run_batch", tmp_path / "nothing.csv")

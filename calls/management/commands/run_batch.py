@@ -19,6 +19,7 @@ from calls.engine.tools import tools_from_settings
 from calls.engine.upstream import reason_to_stand_still
 from calls.intake.loading import load_file
 from calls.intake.reading import FileRefused
+from calls.management.commands import batch_status, import_calls
 from calls.management.practice import sandbox_at_hand
 from calls.management.slices import Slices
 from calls.models import Batch, CallRow
@@ -57,7 +58,10 @@ class Command(BaseCommand):
         status = batch_counts(reported).as_json()
         if options["json"]:
             self.stdout.write(json.dumps(status, indent=2))
-        sys.exit(NOT_ALL_FINAL if rows.exclude(phase__in=FINAL).exists() else ALL_FINAL)
+        else:
+            self.stdout.write(batch_status.as_text(status))
+        all_final = rows.exists() and not rows.exclude(phase__in=FINAL).exists()
+        sys.exit(ALL_FINAL if all_final else NOT_ALL_FINAL)
 
     def imported(self, file: Path, sheet: str) -> Batch:
         try:
@@ -70,10 +74,7 @@ class Command(BaseCommand):
             ) from None
 
     def report_import(self, batch: Batch) -> None:
-        self.stderr.write(
-            f"Batch {batch.pk}: {batch.accepted} accepted, {batch.rejected} rejected, "
-            f"{batch.unchanged} unchanged."
-        )
+        self.stderr.write(import_calls.as_text(batch, import_calls.result_of(batch)))
 
     def started(self, batches: list[Batch], ignore_calling_hours: bool) -> list[Batch]:
         """Start what may be started; a batch that a person paused stays paused."""
