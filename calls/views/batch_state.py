@@ -104,7 +104,10 @@ def says(counts: BatchCounts) -> Says:
 
 
 def discarding(rows: int) -> str:
-    return f"Forgets {counted(rows, 'row', 'rows')} of this upload and its rejected rows. Nothing was called."
+    return (
+        f"Forgets {counted(rows, 'row', 'rows')} of this upload and its rejected rows. Rows that it changed go "
+        "back to their earlier batch as they were. Nothing was called."
+    )
 
 
 def finishing(ringing: int) -> str:

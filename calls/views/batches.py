@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import condition, require_GET, require_POST
 
 from calls import actions, starting
+from calls.attention import counted
 from calls.exports import outcome_lines as export_lines
 from calls.exports import reject_lines
 from calls.models import Batch
@@ -198,11 +199,11 @@ def batch_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 def batch_discard(request: HttpRequest, pk: int) -> HttpResponse:
     found = find(pk)
     try:
-        actions.discard_draft(batch=found)
+        returned = actions.discard_draft(batch=found, by=person(request))
     except actions.Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("batch", pk)
-    messages.success(request, "The upload is discarded. Nothing was called.")
+    messages.success(request, f"The upload is discarded. {given_back(returned)}Nothing was called.")
     return redirect("batches")
 
 
@@ -211,12 +212,20 @@ def batch_take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Forget a batch of which Evergrove has not heard; otherwise say what is left to do."""
     found = find(pk)
     try:
-        starting.take_back(batch=found, by=person(request))
+        returned = starting.take_back(batch=found, by=person(request))
     except actions.Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("batch", pk)
-    messages.success(request, "The batch is taken back. Nothing was called.")
+    messages.success(request, f"The batch is taken back. {given_back(returned)}Nothing was called.")
     return redirect("batches")
+
+
+def given_back(rows: int) -> str:
+    """Of rows that a later upload had changed (R33)."""
+    if not rows:
+        return ""
+    went = "went back to its" if rows == 1 else "went back to their"
+    return f"{counted(rows, 'row', 'rows')} {went} earlier batch as before. "
 
 
 @require_POST

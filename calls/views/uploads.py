@@ -24,7 +24,7 @@ from calls.tasks import wake_reading
 from calls.views.batch_state import discarding
 from calls.views.downloads import csv_response
 from calls.views.files import small_enough
-from calls.views.live import fragment
+from calls.views.live import answer, fragment
 from calls.views.people import person
 from calls.vocabulary import BatchState
 
@@ -121,7 +121,7 @@ def upload_live(request: HttpRequest, pk: int) -> HttpResponse:
     batch = get_object_or_404(Batch, pk=pk)
     if batch.state != BatchState.LOADING:
         return HttpResponseClientRedirect(reverse("upload_review", args=[pk]))
-    return render(request, "calls/_upload_progress.html", progress(batch))
+    return answer(request, "calls/_upload_progress.html", progress(batch))
 
 
 @require_POST

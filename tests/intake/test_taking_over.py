@@ -1,10 +1,12 @@
 """A later upload of rows that were not queued yet takes them over (R33); discarded, it gives them back."""
 
 import pytest
+from django.urls import reverse
 
 from calls import actions, starting
 from calls.models import Batch, CallEvent, CallRow
 from calls.vocabulary import BatchState, EventKind, HoldReason, Phase
+from tests.factories import make_user
 from tests.intake.test_loading import load
 
 pytestmark = pytest.mark.django_db
@@ -149,3 +151,13 @@ def test_what_was_replaced_is_not_readable_in_the_database():
     load({})
     load({"body_part": "knee"})
     assert "Jane" not in raw_column(CallRow, "replaced")
+
+
+def test_the_page_says_that_rows_went_back(client):
+    client.force_login(make_user())
+    load({}, {})
+    second = load({"body_part": "knee"}, {})
+    page = client.post(reverse("batch_discard", args=[second.pk]), follow=True).content.decode()
+    assert "1 row went back to its earlier batch as before. Nothing was called." in page
+    event = CallEvent.objects.filter(row=row(1)).latest("pk")
+    assert event.actor is not None
