@@ -16,8 +16,9 @@ from calls.models import CallRow, Installation, Lease, Upstream
 from calls.templatetags.formats import day_text, moment_text
 from calls.vocabulary import POLLED, StopReason
 
-SILENT_AFTER = timedelta(seconds=60)
-LAG_IS_TROUBLE = timedelta(minutes=2)
+# With the next refresh of the page both are told within a minute.
+SILENT_AFTER = timedelta(seconds=45)
+LAG_IS_TROUBLE = timedelta(seconds=45)
 ROTATION_NOTICE = timedelta(days=14)
 SLICES = ("dispatch", "poll")  # the names of the worker's leases
 INSTALLED = ("instance_id", "reconcile_since")  # what is read of the installation

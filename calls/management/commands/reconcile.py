@@ -13,11 +13,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--reason", default="manage.py reconcile", help="kept in the record")
+        parser.add_argument("--reason", required=True, help="kept in the record")
 
     def handle(self, *args: Any, reason: str, **options: Any) -> None:
         count = reconcile(by=None, reason=reason)
         self.stdout.write(
             f"Open calls that Evergrove is asked about: {count}. Nothing is started before that. Batches "
-            "with calls that were not queued yet wait for a person."
+            "with calls that were not started yet wait for a person."
         )

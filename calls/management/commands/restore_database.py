@@ -59,7 +59,7 @@ class Command(BaseCommand):
             self.stdout.write(f"The database as it was until now is kept in {aside}.")
         self.stdout.write(
             "Once a worker runs, Evergrove is asked about every open call before anything is started. "
-            "Batches with calls that were not queued yet wait for a person."
+            "Batches with calls that were not started yet wait for a person."
         )
         if owner() not in ("", identity()):
             self.stdout.write(
