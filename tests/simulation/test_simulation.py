@@ -4,7 +4,7 @@ from django.db import connection
 from tests.simulation.seeds import REGRESSIONS
 from tests.simulation.world import World
 
-SHARDS = [range(start, start + 25) for start in range(0, 125, 25)]
+SHARDS = [range(start, start + 25) for start in range(0, 100, 25)]
 
 
 @pytest.mark.django_db(transaction=True)
