@@ -1,5 +1,5 @@
 PY ?= python3.11
-PYTEST ?= -q -n auto
+PYTEST ?= -q -n auto -m 'not long'
 # Not ?=: shells export a HOST of their own.
 HOST = 127.0.0.1
 PORT = 8000

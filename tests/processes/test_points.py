@@ -15,7 +15,7 @@ from tests.processes.judging import Verdict, judge
 from tests.processes.standin import Act, Point, Standin, served
 from tests.processes.world import World, calls_file, until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 CALLS = 3
 AT_ONCE = 3  # worlds; each mostly waits

@@ -7,7 +7,7 @@ import pytest
 from tests.processes.storm import Size, Storm
 from tests.processes.world import World
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 @pytest.mark.fault(
