@@ -135,12 +135,13 @@ def record_answer(row: CallRow, told: RequestStatus, tools: Tools) -> None:
     """Everything one answer means; an older one than we have says nothing (R81)."""
     now = tools.clock()
     if is_stale(row, told):
-        release(row, tools, next_at=due_again(row, told, tools))
+        release(row, tools, next_at=due_again(row, told, tools), last_polled_at=now)
         return
     heed_do_not_call(row, told, now=now)
     seen = facts_of(row, told, now=now)
     if row.hold_reason == HoldReason.REQUEST_NOT_FOUND:  # it is known again
         seen |= {"hold_reason": "", "changed_at": now}
+    if "hold_reason" in seen and same_row(row).exists():
         note_event(row_id=row.pk, at=now, kind=EventKind.RELEASED, detail=row.hold_reason)
     if (step := step_of(row, told)) is not None:
         record_step(row, step, told, tools, seen)

@@ -30,6 +30,7 @@ class RotatingEvergrove(Evergrove):
         self._next = Evergrove(api_key=next_key, **options)
         self.next_key_works: bool | None = None
         self._known_request = known_request
+        self._is_proven = known_request is None
         self._proving = Lock()
 
     def close(self) -> None:
@@ -57,12 +58,11 @@ class RotatingEvergrove(Evergrove):
 
     def _may_use_next(self) -> bool:
         """Once it has shown that it knows our requests, or where there is none to show it with."""
-        with self._proving:
-            if self.next_key_works is None and self._known_request is not None:
+        with self._proving:  # asked once: while the API is out of order nobody waits for it again
+            if self._known_request is not None:
                 self.next_key_works = self._knows(self._known_request)
-            return self.next_key_works is not False and (
-                self.next_key_works is True or self._known_request is None
-            )
+                self._is_proven, self._known_request = self.next_key_works is True, None
+        return self._is_proven and self.next_key_works is not False
 
     def _knows(self, request_id: UUID) -> bool | None:
         """None: the answer says nothing about the key."""

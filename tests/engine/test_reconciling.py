@@ -404,6 +404,19 @@ def test_a_call_under_way_is_heard_of_before_others_start(lab):
     assert lab.calls_of(other) == 1
 
 
+def test_an_older_answer_about_a_call_under_way_is_an_answer(lab):
+    """It says nothing new, and the others need not wait for a newer one that may never come."""
+    live = lab.calling(story=80)
+    other = lab.scheduled()
+    ahead = lab.clock() + timedelta(days=1)
+    CallRow.objects.filter(pk=live.pk).update(upstream_updated_at=ahead)
+    restored(lab)
+    resumed()
+    to_the_end(lab)
+    assert not reconciling.is_pending()
+    assert lab.calls_of(other) == 1
+
+
 def test_the_end_of_one_does_not_end_the_next(lab, monkeypatch):
     lab.scheduled()
     Installation.load()
