@@ -10,6 +10,7 @@ from django.views.decorators.http import condition, require_GET, require_POST
 
 from calls import actions, starting
 from calls.attention import counted
+from calls.engine.claiming import may_ring
 from calls.exports import outcome_lines as export_lines
 from calls.exports import reject_lines
 from calls.models import Batch
@@ -190,7 +191,9 @@ def batch_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         if large and request.POST.get("typed", "").strip() != found.name.strip():
             raise actions.Refused("The name did not match, so nothing was withdrawn.")
         number = actions.withdraw_batch(batch=found, by=person(request))
-        return f"{number:,} withdrawn. They will never start."
+        left = found.rows.filter(may_ring(), phase=Phase.SCHEDULED).count()
+        asked = f" {left:,} may have been made: each is asked about first." if left else ""
+        return f"{number:,} withdrawn. They will never start.{asked}"
 
     return act(request, found, withdraw)
 

@@ -27,7 +27,7 @@ from calls.views.live import announce, answer, etag_of, fragment, plain
 from calls.views.sending import sent_fields
 from calls.views.signed_in import Request
 from calls.views.timeline import entries
-from calls.vocabulary import OPEN, SETTLED, Phase
+from calls.vocabulary import GIVEN_UP, OPEN, SETTLED, Phase
 
 SECONDS = 4
 EVENTS_SHOWN = 200
@@ -232,6 +232,10 @@ def call_withdraw(request: Request, pk: int) -> HttpResponse:
 
 
 def withdraw(row: CallRow, by: Any) -> None:
+    if row.ask_first and row.phase == Phase.SCHEDULED and row.hold_reason not in GIVEN_UP:
+        raise actions.Refused(
+            "Evergrove is asked first whether this call was made. Withdraw it when that is known."
+        )
     if not actions.withdraw_rows(rows=CallRow.objects.filter(pk=row.pk), by=by):
         raise actions.Refused(f"This call was not withdrawn. {CANNOT_STOP}")
 

@@ -315,6 +315,18 @@ def test_withdrawing_takes_out_what_was_not_started(client, running):
     assert running.rows.filter(phase=Phase.CALLING).count() == 1
 
 
+def test_withdrawing_says_what_may_have_been_called_and_is_asked_about(client, running):
+    queued = running.rows.filter(phase=Phase.SCHEDULED)
+    number = queued.update(ask_first=True)
+    assert number
+    answer = client.post(reverse("batch_withdraw", args=[running.pk]), follow=True).content.decode()
+    assert f"{3 - number} withdrawn. They will never start. {number} may have been made" in answer
+    row = queued.first()
+    refused = client.post(reverse("call_withdraw", args=[row.pk]), headers=HTMX)
+    assert refused.status_code == 409
+    assert "asked first whether this call was made" in refused.headers["HX-Trigger-After-Settle"]
+
+
 def test_a_large_batch_is_withdrawn_only_by_its_name(client, running, monkeypatch):
     monkeypatch.setattr("calls.views.batch_state.TYPE_NAME_FROM", 3)
     url = reverse("batch_withdraw", args=[running.pk])
